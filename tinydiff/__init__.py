@@ -1,0 +1,19 @@
+"""tinydiff: diffusion models from the inside, in NumPy or CuPy, with every equation proven."""
+
+from . import backend, nn, ops, optim
+from .backend import get_device, set_device, to_device, to_host
+from .backend.errors import (
+    CheckpointError,
+    ConfigError,
+    DatasetNotFound,
+    DeviceError,
+    Error,
+    GradcheckError,
+    GraphError,
+)
+from .debug import debug
+from .gradcheck import gradcheck
+from .graph import trace
+from .ops import *  # noqa: F403
+from .tape import grad, value_and_grad, vjp
+from .tensor import Function, Tensor, enable_grad, no_grad

@@ -1,0 +1,80 @@
+"""Observers of the tape: hooks, and the checks that `td.debug()` turns on.
+
+They see every operation and every gradient, which costs time; so they are asked only when a hook
+exists or `debug` is on, and the ordinary walk carries none of their work.
+"""
+
+import zlib
+
+import numpy as np
+
+from .backend import is_array, to_host
+from .backend.errors import GraphError
+from .tensor import Tensor, using
+
+
+class Hooks:
+    """Calls the hooks of a tensor with its gradient."""
+
+    def forward(self, function, arrays, out):
+        """An operation has been computed."""
+
+    def gradient(self, tensor, g):
+        """The gradient of a tensor is complete."""
+        for fn in tensor.hooks or ():
+            fn(g)
+
+    def backward(self, function):
+        """The gradient of an operation is about to be computed."""
+
+
+class Checks(Hooks):
+    """Refuses NaN and infinity where they first appear, and arrays written to behind the tape."""
+
+    def __init__(self):
+        self.sums = {}
+
+    def forward(self, function, arrays, out):
+        if _broken(out.data) and not any(is_array(a) and _broken(a) for a in arrays):
+            shapes = ", ".join(str(a.shape) if is_array(a) else str(a) for a in arrays)
+            raise GraphError(
+                f"{type(function).__name__} made {_broken(out.data)} from finite inputs ({shapes})"
+            )
+        if function.inputs is not None:
+            function.checksums = {k: _checksum(v) for k, v in function.saved.items()}
+
+    def gradient(self, tensor, g):
+        if _broken(g):
+            name = type(tensor.creator).__name__ if tensor.creator else "a leaf"
+            raise GraphError(f"the gradient that reaches {name} {tensor.shape} holds {_broken(g)}")
+        super().gradient(tensor, g)
+
+    def backward(self, function):
+        for name, before in getattr(function, "checksums", {}).items():
+            if _checksum(function.saved[name]) != before:
+                raise GraphError(
+                    f"the array {name!r} that {type(function).__name__} saved for its backward was "
+                    "written into after the forward pass (through .data?)"
+                )
+
+
+def debug():
+    """A context that finds the operation where NaN, infinity or an in-place write first appears.
+
+    Every operation's result and every gradient is checked, and the arrays that operations saved are
+    compared by checksum when the backward walk reads them. Raises GraphError. Several times slower;
+    on a GPU it waits for the device at every operation.
+    """
+    return using(watch=Checks())
+
+
+def _broken(a):
+    """'NaN' or 'infinity' if the array or Tensor holds one, else None."""
+    a = to_host(a.data if isinstance(a, Tensor) else a)
+    if a.dtype.kind != "f" or np.isfinite(a).all():
+        return None
+    return "NaN" if np.isnan(a).any() else "infinity"
+
+
+def _checksum(a):
+    return zlib.crc32(np.ascontiguousarray(to_host(a)).view(np.uint8)) if is_array(a) else None

@@ -1,0 +1,72 @@
+"""Normalisation layers: gamma starts at 1 and beta at 0, so that a fresh layer only normalises."""
+
+import numpy as np
+
+from ..backend import to_device
+from ..ops import batch_norm, group_norm, layer_norm, mean, var
+from ..tensor import Tensor, no_grad
+from .module import Module, Parameter
+
+
+class _Norm(Module):
+    def __init__(self, c):
+        self.gamma, self.beta = Parameter(np.ones(c)), Parameter(np.zeros(c))
+
+    def describe(self):
+        return f"{self.gamma.size}"
+
+
+class LayerNorm(_Norm):
+    """Each vector (last axis, size d) normalised, then scaled by gamma and shifted by beta."""
+
+    def forward(self, x):
+        return layer_norm(x, self.gamma, self.beta)
+
+
+class GroupNorm(_Norm):
+    """Each sample's `groups` of channels normalised over all positions. x: (N, ..., c)"""
+
+    def __init__(self, groups, c):
+        if groups < 1 or c % groups:
+            raise ValueError(f"GroupNorm cannot cut {c} channels into {groups} equal groups")
+        super().__init__(c)
+        self.groups = groups
+
+    def forward(self, x):
+        return group_norm(x, self.groups, self.gamma, self.beta)
+
+    def describe(self):
+        return f"{self.groups}, {self.gamma.size}"
+
+
+class BatchNorm(_Norm):
+    """Each channel normalised over the batch and all positions. x: (N, ..., c)
+
+    In training the batch's own statistics are used, and running averages of them (the variance
+    with ddof = 1) move by `momentum` towards them; in eval the running averages are used.
+    """
+
+    buffers = ("running_mean", "running_var")
+
+    def __init__(self, c, momentum=0.1):
+        super().__init__(c)
+        self.momentum = momentum
+        self.running_mean = to_device(np.zeros(c, np.float32))
+        self.running_var = to_device(np.ones(c, np.float32))
+
+    def forward(self, x):
+        if not self.training:
+            return batch_norm(
+                x, self.gamma, self.beta, mean=self.running_mean, var=self.running_var
+            )
+        self._update_running(x.data if isinstance(x, Tensor) else x)
+        return batch_norm(x, self.gamma, self.beta)
+
+    def _update_running(self, x):
+        axes = tuple(range(x.ndim - 1))
+        if x.size == x.shape[-1]:
+            raise ValueError("BatchNorm in training needs more than one value per channel")
+        with no_grad():
+            keep, m = 1 - self.momentum, self.momentum
+            self.running_mean = keep * self.running_mean + m * mean(x, axes)
+            self.running_var = keep * self.running_var + m * var(x, axes, ddof=1)

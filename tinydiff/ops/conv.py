@@ -1,0 +1,154 @@
+"""Convolution: a matrix product over sliding windows (im2col).
+
+    y[n, i, j, d] = sum over p, q, c of x[n, i s + p d_l, j s + q d_l, c] W[p, q, c, d] + b[d]
+
+x is (N, H, W, C_in), W is (kh, kw, C_in / groups, C_out), y is (N, OH, OW, C_out). y is linear in x
+and in W, and so are both gradients; their gradients are the same three maps again:
+
+    y  = conv(x, W)
+    gx = conv_input(g, W)       the adjoint of x -> y: windows of g W^T, folded
+    gW = conv_weight(x, g)      the adjoint of W -> y: windows of x, transposed, times g
+"""
+
+from ..backend import xp_of
+from ..tensor import Function
+from .shape import reshape, swapaxes
+from .windows import fold, geometry, unfold
+
+
+def _columns(x, geo):
+    """The windows of x as rows of a matrix: (groups, N OH OW, kh kw C / groups)."""
+    if geo.pointwise and geo.groups == 1:
+        return x.reshape(1, -1, x.shape[-1])
+    n, c, k = geo.groups, x.shape[-1] // geo.groups, geo.size[0] * geo.size[1]
+    windows = unfold(x, geo)
+    if n == 1:
+        return windows.reshape(1, -1, k * c)
+    # split the channels into groups and bring the groups to the front
+    windows = windows.reshape(-1, k, n, c).transpose(2, 0, 1, 3)
+    return windows.reshape(n, -1, k * c)
+
+
+def _matrices(W, groups):
+    """W as (groups, kh kw C_in / groups, C_out / groups)."""
+    if groups == 1:
+        return W.reshape(1, -1, W.shape[-1])
+    return W.reshape(-1, groups, W.shape[-1] // groups).transpose(1, 0, 2)
+
+
+def _grouped(y, groups):
+    """An output (N, OH, OW, C_out) as (groups, N OH OW, C_out / groups)."""
+    if groups == 1:
+        return y.reshape(1, -1, y.shape[-1])
+    return y.reshape(-1, groups, y.shape[-1] // groups).transpose(1, 0, 2)
+
+
+class Conv2d(Function):
+    """y = windows(x) W
+
+    dL/dx = conv_input(g, W), dL/dW = conv_weight(x, g)
+    """
+
+    def forward(self, x, W, geo):
+        self.save(x=x, W=W)
+        self.geo = geo
+        y = xp_of(x, W).matmul(_columns(x, geo), _matrices(W, geo.groups))
+        return y.transpose(1, 0, 2).reshape(x.shape[0], *geo.out, W.shape[-1])
+
+    def backward(self, g):
+        gx = ConvInput()(g, self.W, geo=self.geo) if self.needs[0] else None
+        return gx, ConvWeight()(self.x, g, geo=self.geo) if self.needs[1] else None
+
+
+class ConvInput(Function):
+    """y = fold(x W^T): the adjoint of a convolution in its image
+
+    dL/dx = conv(g, W), dL/dW = conv_weight(g, x)
+    """
+
+    def forward(self, x, W, geo):
+        self.save(x=x, W=W)
+        self.geo = geo
+        n, c = geo.groups, W.shape[2]
+        columns = xp_of(x, W).matmul(_grouped(x, n), _matrices(W, n).swapaxes(1, 2))
+        if geo.pointwise:
+            return columns.transpose(1, 0, 2).reshape(x.shape[0], *geo.image, n * c)
+        windows = columns.reshape(n, x.shape[0], *geo.out, *geo.size, c)
+        windows = windows.transpose(1, 2, 3, 4, 5, 0, 6).reshape(*windows.shape[1:-1], n * c)
+        return fold(windows, geo)
+
+    def backward(self, g):
+        gx = Conv2d()(g, self.W, geo=self.geo) if self.needs[0] else None
+        return gx, ConvWeight()(g, self.x, geo=self.geo) if self.needs[1] else None
+
+
+class ConvWeight(Function):
+    """y = windows(x)^T h: the adjoint of a convolution in its weights
+
+    dL/dx = conv_input(h, g), dL/dh = conv(x, g)
+    """
+
+    def forward(self, x, h, geo):
+        self.save(x=x, h=h)
+        self.geo = geo
+        n, c = geo.groups, x.shape[-1] // geo.groups
+        W = xp_of(x, h).matmul(_columns(x, geo).swapaxes(1, 2), _grouped(h, n))
+        return W.transpose(1, 0, 2).reshape(*geo.size, c, h.shape[-1])
+
+    def backward(self, g):
+        gx = ConvInput()(self.h, g, geo=self.geo) if self.needs[0] else None
+        return gx, Conv2d()(self.x, g, geo=self.geo) if self.needs[1] else None
+
+
+def conv2d(x, W, b=None, stride=1, padding=0, dilation=1, groups=1):
+    """Convolution (cross-correlation) of images x (N, H, W, C_in) with W (kh, kw, C_in/groups, C_out).
+
+    stride, padding (zeros on both sides) and dilation: one whole number, or (height, width).
+    With groups, group k of the inputs meets group k of the outputs only. Raises ValueError.
+    """
+    _check_weights("conv2d", x, W, groups, W.ndim == 4 and x.shape[-1] == groups * W.shape[2])
+    geo = geometry("conv2d", x.shape, W.shape[:2], stride, padding, dilation, groups)
+    y = Conv2d()(x, W, geo=geo)
+    return y if b is None else y + b
+
+
+def _check_weights(name, x, W, groups, fits):
+    if groups < 1 or x.ndim != 4 or not fits or W.shape[-1] % groups:
+        raise ValueError(
+            f"{name}() needs images (N, H, W, C_in) and weights (kh, kw, C_in/groups, C_out) with "
+            f"C_out a multiple of groups, got {x.shape}, {W.shape} and groups={groups}"
+        )
+
+
+def conv1d(x, W, b=None, stride=1, padding=0, dilation=1, groups=1):
+    """Convolution of sequences x (N, L, C_in) with W (k, C_in/groups, C_out): images of height 1."""
+    if x.ndim != 3 or W.ndim != 3:
+        raise ValueError(
+            f"conv1d() needs sequences (N, L, C_in) and weights (k, C_in/groups, C_out), "
+            f"got {x.shape} and {W.shape}"
+        )
+    x, W = reshape(x, (x.shape[0], 1, *x.shape[1:])), reshape(W, (1, *W.shape))
+    y = conv2d(x, W, b, (1, stride), (0, padding), (1, dilation), groups)
+    return reshape(y, (y.shape[0], *y.shape[2:]))
+
+
+def conv_transpose2d(x, W, b=None, stride=1, padding=0, output_padding=0):
+    """Transposed convolution of x (N, H, W, C_in) with W (kh, kw, C_in, C_out): upsampling.
+
+    The adjoint of a conv2d that takes an image of the result's size to one of x's size. Several
+    sizes can lead to x's size, and `output_padding` (less than stride) chooses among them:
+    OH = (H - 1) stride - 2 padding + kh + output_padding.
+    """
+    if x.ndim != 4 or W.ndim != 4 or x.shape[-1] != W.shape[2]:
+        raise ValueError(
+            "conv_transpose2d() needs images (N, H, W, C_in) and weights (kh, kw, C_in, C_out), "
+            f"got {x.shape} and {W.shape}"
+        )
+    two = [(v, v) if isinstance(v, int) else tuple(v) for v in (stride, padding, output_padding)]
+    if any(o < 0 or o >= s for o, s in zip(two[2], two[0])):
+        raise ValueError(f"output_padding must be 0..stride-1, got {output_padding} and {stride}")
+    image = [(n - 1) * s - 2 * p + k + o for n, k, s, p, o in zip(x.shape[1:3], W.shape[:2], *two)]
+    shape = (x.shape[0], *image, W.shape[3])
+    geo = geometry("conv_transpose2d", shape, W.shape[:2], stride, padding)
+    y = ConvInput()(x, swapaxes(W, 2, 3), geo=geo)
+    return y if b is None else y + b

@@ -1,0 +1,113 @@
+"""Matrix products."""
+
+import numpy as np
+
+from ..backend import check_devices, xp_of
+from ..tensor import Function, Tensor
+from .reduce import broadcast_to
+from .shape import astype, reshape, swapaxes
+
+
+class Matmul(Function):
+    """y = a b         a: (..., n, k), b: (..., k, m), y: (..., n, m)
+
+    y_ij = sum_l a_il b_lj, so dL/da_il = sum_j g_ij b_lj and dL/db_lj = sum_i a_il g_ij
+    dL/da = g b^T, dL/db = a^T g
+    """
+
+    def forward(self, a, b):
+        self.save(a=a, b=b)
+        return xp_of(a, b).matmul(a, b)
+
+    def backward(self, g):
+        ga = matmul(g, swapaxes(self.b, -1, -2)) if self.needs[0] else None
+        gb = matmul(swapaxes(self.a, -1, -2), g) if self.needs[1] else None
+        return ga, gb
+
+
+class Einsum(Function):
+    """y = the sum of products of the operands' elements over the letters not in the output
+
+    In the gradient of one operand, g takes that operand's place: the same sum with the letters of
+    the output and of the operand exchanged, broadcast along letters that no other array has.
+    dL/dx_k = einsum over g and the other operands
+    """
+
+    def forward(self, *xs, letters, out):
+        self.letters, self.out = letters, out
+        self.save(**{f"x{k}": x for k, x in enumerate(xs)})
+        return xp_of(*xs).einsum(",".join(letters) + "->" + out, *xs)
+
+    def backward(self, g):
+        xs = [getattr(self, f"x{k}") for k in range(len(self.letters))]
+        return tuple(self._gradient(g, xs, k) if need else None for k, need in enumerate(self.needs))
+
+    def _gradient(self, g, xs, k):
+        letters = [self.out] + self.letters[:k] + self.letters[k + 1 :]
+        own = self.letters[k]
+        have = "".join(c for c in own if any(c in w for w in letters))
+        gx = Einsum()(g, *xs[:k], *xs[k + 1 :], letters=letters, out=have)
+        kept = tuple(n if c in have else 1 for c, n in zip(own, xs[k].shape))
+        return broadcast_to(reshape(gx, kept), xs[k].shape)
+
+
+def matmul(a, b):
+    """The matrix product over the last two axes; leading axes broadcast.
+
+    A vector (k,) counts as a row on the left and as a column on the right. A stack (..., n, k)
+    times one matrix (k, m) is computed as a single product of (N n, k) and (k, m).
+    """
+    if a.ndim == 0 or b.ndim == 0:
+        raise ValueError("matmul() needs at least one axis in each operand; use * for numbers")
+    if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+        raise ValueError(
+            f"matmul() of shapes {a.shape} and {b.shape}: the last axis of the first and the "
+            f"{'last but one' if b.ndim > 1 else 'only'} axis of the second must be equal"
+        )
+    if not (isinstance(a, Tensor) or isinstance(b, Tensor)):
+        return xp_of(a, b).matmul(a, b)
+    if a.dtype != b.dtype:
+        dtype = np.result_type(a.dtype, b.dtype)
+        a, b = astype(a, dtype), astype(b, dtype)
+    if a.ndim == 1:
+        return _without(matmul(reshape(a, (1, -1)), b), -2)
+    if b.ndim == 1:
+        return _without(matmul(a, reshape(b, (-1, 1))), -1)
+    if a.ndim > 2 and b.ndim == 2:
+        flat = Matmul()(reshape(a, (-1, a.shape[-1])), b)
+        return reshape(flat, (*a.shape[:-1], b.shape[-1]))
+    if a.shape[:-2] != b.shape[:-2]:
+        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        a = broadcast_to(a, batch + a.shape[-2:])
+        b = broadcast_to(b, batch + b.shape[-2:])
+    return Matmul()(a, b)
+
+
+def _without(y, axis):
+    shape = list(y.shape)
+    del shape[axis]
+    return reshape(y, shape)
+
+
+def einsum(subscripts, *operands):
+    """Sums of products by NumPy's subscripts, as "nij,njk->nik"; the output must be written out.
+
+    Ellipsis and a letter twice in one operand are refused: take the diagonal, or name the axes.
+    """
+    inputs, arrow, out = subscripts.replace(" ", "").partition("->")
+    letters = inputs.split(",")
+    if not arrow or "." in subscripts:
+        raise ValueError(f"einsum() needs letters and '->', as 'ij,jk->ik', got {subscripts!r}")
+    if len(letters) != len(operands):
+        raise ValueError(f"einsum({subscripts!r}) names {len(letters)} operands, got {len(operands)}")
+    for own, x in zip(letters, operands):
+        if len(set(own)) != len(own) or len(own) != x.ndim:
+            raise ValueError(f"einsum() operand {own!r} needs {x.ndim} different letters")
+    if len(set(out)) != len(out) or not set(out) <= set(inputs):
+        raise ValueError(f"einsum() output {out!r} needs different letters of {inputs!r}")
+    check_devices([x.data if isinstance(x, Tensor) else x for x in operands])
+    dtype = np.result_type(*(x.dtype for x in operands))
+    operands = [astype(x, dtype) for x in operands]
+    return Einsum()(*operands, letters=letters, out=out)
+
+

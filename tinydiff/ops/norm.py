@@ -1,0 +1,87 @@
+"""Normalisation: mean 0 and variance 1 over some axes, then a learned scale and shift.
+
+Layer, group and batch norm differ only in the axes that the statistics are taken over.
+"""
+
+import math
+
+from ..tensor import Function
+from .elementwise import sqrt
+from .reduce import axes_of, count, mean, var
+from .shape import reshape
+
+
+def normalize_composed(x, axes, eps):
+    """(x - mean x) / sqrt(var x + eps), of elementary operations: the definition, and Normalize's twin."""
+    return (x - mean(x, axes, keepdims=True)) / sqrt(var(x, axes, keepdims=True) + eps)
+
+
+class Normalize(Function):
+    """y = (x - m) / s, with m = mean x and s = sqrt(var x + eps) over `axes`
+
+    m and s depend on every x_i:  dm/dx_i = 1/n,  ds/dx_i = (x_i - m) / (n s) = y_i / n.
+    dy_j/dx_i = ([i=j] - 1/n) / s - (x_j - m) / s^2 . y_i / n = ([i=j] - 1/n - y_i y_j / n) / s
+    dL/dx = (g - mean(g) - y mean(g y)) / s
+    """
+
+    composed = staticmethod(normalize_composed)
+
+    def forward(self, x, axes, eps):
+        self.axes = axes
+        y = x - x.mean(axis=axes, keepdims=True)
+        variance = (y * y).mean(axis=axes, keepdims=True)
+        inverse_s = 1 / (variance + eps) ** 0.5
+        y *= inverse_s
+        self.save(y=y, inverse_s=inverse_s)
+        return y
+
+    def backward(self, g):
+        y = self.y
+        gx = g - mean(g, self.axes, keepdims=True) - y * mean(g * y, self.axes, keepdims=True)
+        return (gx * self.inverse_s,)
+
+
+def normalize(x, axes, eps):
+    """x with mean 0 and variance 1 over `axes`; eps keeps constant inputs finite."""
+    axes = axes_of(x, axes)
+    count("normalize", x, axes)
+    return Normalize()(x, axes=axes, eps=eps)
+
+
+def _scale_and_shift(name, x, gamma, beta):
+    for parameter in (gamma, beta):
+        if parameter is not None and parameter.shape != x.shape[-1:]:
+            raise ValueError(
+                f"{name}() needs gamma and beta of shape {x.shape[-1:]}, the last axis of x, "
+                f"got {parameter.shape}"
+            )
+    x = x if gamma is None else x * gamma
+    return x if beta is None else x + beta
+
+
+def layer_norm(x, gamma, beta, eps=1e-5):
+    """Normalised over the last axis, then scaled by gamma and shifted by beta (C,) (None: not)."""
+    return _scale_and_shift("layer_norm", normalize(x, -1, eps), gamma, beta)
+
+
+def group_norm(x, groups, gamma, beta, eps=1e-5):
+    """Normalised, for each sample and group of channels, over all positions. x: (N, ..., C)."""
+    if x.ndim < 2 or groups < 1 or x.shape[-1] % groups:
+        raise ValueError(f"group_norm() cannot cut the channels of {x.shape} into {groups} groups")
+    grouped = (x.shape[0], math.prod(x.shape[1:-1]), groups, x.shape[-1] // groups)
+    y = reshape(normalize(reshape(x, grouped), (1, 3), eps), x.shape)
+    return _scale_and_shift("group_norm", y, gamma, beta)
+
+
+def batch_norm(x, gamma, beta, eps=1e-5, mean=None, var=None):
+    """Normalised, for each channel, over the batch and all positions. x: (N, ..., C).
+
+    With `mean` and `var` (C,) these are used instead of the batch's own, as in evaluation.
+    """
+    if (mean is None) != (var is None):
+        raise ValueError("batch_norm() needs mean and var together, or neither")
+    if mean is None:
+        y = normalize(x, tuple(range(x.ndim - 1)), eps)
+    else:
+        y = (x - mean) / sqrt(var + eps)
+    return _scale_and_shift("batch_norm", y, gamma, beta)

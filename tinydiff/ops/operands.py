@@ -1,0 +1,71 @@
+"""What an operation accepts as an operand, and how two operands come to one shape and dtype."""
+
+import numpy as np
+
+from ..backend import SCALARS, is_array
+from ..tensor import Tensor
+from .reduce import broadcast_to
+from .shape import astype
+
+
+def pair(a, b):
+    """Two operands in one shape and one dtype.
+
+    Broadcasting and casting are operations of their own, recorded for Tensors, whose adjoints sum
+    and cast back. Python numbers stay as they are: they take the other operand's dtype.
+    """
+    a, b = operand(a), operand(b)
+    if not (isinstance(a, Tensor) or isinstance(b, Tensor)):
+        return a, b
+    if type(a) in SCALARS or type(b) in SCALARS:
+        return a, b
+    if a.shape != b.shape:
+        try:
+            shape = np.broadcast_shapes(a.shape, b.shape)
+        except ValueError:
+            raise ValueError(
+                f"shapes {a.shape} and {b.shape} do not broadcast: going from the last axis back, "
+                "two sizes must be equal, or one of them 1"
+            ) from None
+        a = a if a.shape == shape else broadcast_to(a, shape)
+        b = b if b.shape == shape else broadcast_to(b, shape)
+    if a.dtype != b.dtype:
+        dtype = np.result_type(a.dtype, b.dtype)
+        a, b = astype(a, dtype), astype(b, dtype)
+    return a, b
+
+
+def operand(x):
+    """x as an operation's input: a Tensor, an array or a Python number."""
+    if isinstance(x, np.generic):
+        return x.item()  # a NumPy scalar would promote float32 to float64
+    if isinstance(x, (Tensor, *SCALARS)) or is_array(x):
+        return x
+    if isinstance(x, (list, tuple)):
+        return Tensor(x).data
+    raise TypeError(f"expected a Tensor, an array or a number, got {type(x).__name__}")
+
+
+def unary(function):
+    """The lowercase function of a Function with one operand."""
+
+    def op(x):
+        return function()(operand(x))
+
+    return _named_after(function, op)
+
+
+def binary(function):
+    """The lowercase function of a Function with two operands of one shape."""
+
+    def op(a, b):
+        return function()(*pair(a, b))
+
+    return _named_after(function, op)
+
+
+def _named_after(function, op):
+    name = "".join("_" * (c.isupper() and i > 0) + c.lower() for i, c in enumerate(function.__name__))
+    op.__name__ = op.__qualname__ = name
+    op.__doc__, op.__module__ = function.__doc__, function.__module__
+    return op

@@ -1,0 +1,138 @@
+"""Operations that pick one of several values: where, maximum, clip and the kinks of |x| and relu.
+
+Comparisons of Tensors give bool arrays, which are constants of the tape.
+"""
+
+from ..backend import check_devices, xp_of
+from ..tensor import Function, Tensor
+from .operands import binary, operand, pair, unary
+from .reduce import broadcast_to
+
+
+class Where(Function):
+    """y = a where condition holds, else b
+
+    dL/da = g where condition, else 0; dL/db = 0 where condition, else g
+    """
+
+    def forward(self, a, b, condition):
+        self.condition = condition
+        return xp_of(condition).where(condition, a, b)
+
+    def backward(self, g):
+        zero = g * 0.0
+        picked = where(self.condition, g, zero) if self.needs[0] else None
+        return picked, where(self.condition, zero, g) if self.needs[1] else None
+
+
+def where(condition, a, b):
+    """a where `condition` (bool array or Tensor) holds, else b; all three broadcast together."""
+    condition = condition.data if isinstance(condition, Tensor) else condition
+    a, b = pair(a, b)
+    if getattr(condition, "dtype", None) != bool:
+        raise TypeError("where() needs a bool array as its condition, such as x > 0")
+    shaped = [x for x in (a, b) if hasattr(x, "shape")]
+    check_devices([condition] + [x.data if isinstance(x, Tensor) else x for x in shaped])
+    for x in shaped:
+        if x.shape != condition.shape:
+            shape = xp_of(condition).broadcast_shapes(x.shape, condition.shape)
+            condition = broadcast_to(condition, shape)
+            a, b = (broadcast_to(y, shape) if hasattr(y, "shape") else y for y in (a, b))
+    return Where()(a, b, condition=condition)
+
+
+class Maximum(Function):
+    """y = max(a, b)
+
+    At a tie each operand gets half of the gradient.
+    dL/da = g [a > b] + g/2 [a = b], dL/db = g [b > a] + g/2 [a = b]
+    """
+
+    sign = 1
+
+    def forward(self, a, b):
+        self.save(a=a, b=b)
+        return xp_of(a, b).maximum(a, b) if self.sign > 0 else xp_of(a, b).minimum(a, b)
+
+    def backward(self, g):
+        # a's share: 1, 1/2 or 0
+        above, below = (self.a > self.b, self.a < self.b)[:: self.sign]
+        share = 0.5 + 0.5 * above.astype(g.dtype) - 0.5 * below.astype(g.dtype)
+        return g * share, g * (1 - share)
+
+
+class Minimum(Maximum):
+    """y = min(a, b)
+
+    At a tie each operand gets half of the gradient.
+    dL/da = g [a < b] + g/2 [a = b], dL/db = g [b < a] + g/2 [a = b]
+    """
+
+    sign = -1
+
+
+class Clip(Function):
+    """y = min(max(x, low), high)
+
+    On the bounds the gradient is 1.
+    dL/dx = g [low <= x <= high]
+    """
+
+    def forward(self, x, low, high):
+        self.save(x=x)
+        self.low, self.high = low, high
+        return xp_of(x).clip(x, low, high)
+
+    def backward(self, g):
+        inside = self.x == self.x if self.low is None else self.x >= self.low
+        if self.high is not None:
+            inside = inside & (self.x <= self.high)
+        return (g * inside,)
+
+
+def clip(x, low, high):
+    """x limited to [low, high]; low and high are numbers, or None for no bound on that side."""
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"clip() needs low <= high, got low={low} and high={high}")
+    return Clip()(operand(x), low=low, high=high)
+
+
+class Abs(Function):
+    """y = |x|
+
+    At the kink the derivative is taken as sign(0) = 0.
+    dL/dx = g sign(x)
+    """
+
+    def forward(self, x):
+        self.save(x=x)
+        return xp_of(x).abs(x)
+
+    def backward(self, g):
+        return (g * sign(self.x),)
+
+
+def sign(x):
+    """-1, 0 or 1 by the sign of x: a constant of the tape, like a comparison."""
+    x = x.data if isinstance(x, Tensor) else x
+    return xp_of(x).sign(x)
+
+
+class Relu(Function):
+    """y = max(x, 0)
+
+    At the kink the derivative is taken as 0.
+    dL/dx = g [y > 0]
+    """
+
+    def forward(self, x):
+        y = xp_of(x).maximum(x, 0)
+        self.save(y=y)
+        return y
+
+    def backward(self, g):
+        return (g * (self.y > 0),)
+
+
+maximum, minimum = binary(Maximum), binary(Minimum)
+abs, relu = unary(Abs), unary(Relu)

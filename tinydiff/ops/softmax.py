@@ -1,0 +1,173 @@
+"""Softmax and its relatives, each shifted by the maximum so that nothing overflows; the losses."""
+
+import math
+
+import numpy as np
+
+from ..backend import is_array, to_device_of, xp_of
+from ..tensor import Function, Tensor
+from .elementwise import exp
+from .operands import binary
+from .reduce import axes_of, count, kept_shape, mean, sum
+from .shape import reshape
+
+
+class LogSumExp(Function):
+    """y = log sum_i exp(x_i)         over `axes`
+
+    Computed as m + log sum_i exp(x_i - m) with m = max x; the sum of no probability is log 0 = -inf.
+    dy/dx_i = exp(x_i) / sum_j exp(x_j) = exp(x_i - y)
+    dL/dx_i = g exp(x_i - y)
+    """
+
+    def forward(self, x, axes, keepdims):
+        xp = xp_of(x)
+        self.kept = kept_shape(x.shape, axes)
+        m = _finite_max(x, axes)
+        total = xp.exp(x - m).sum(axis=axes, keepdims=True)
+        positive = total > 0
+        y = xp.where(positive, xp.log(xp.where(positive, total, 1)) + m, -math.inf).astype(x.dtype)
+        y = y if keepdims else y.reshape([n for i, n in enumerate(x.shape) if i not in axes])
+        self.save(x=x, y=y)
+        return y
+
+    def backward(self, g):
+        return (reshape(g, self.kept) * exp(self.x - reshape(self.y, self.kept)),)
+
+
+class LogAddExp(Function):
+    """y = log(exp(a) + exp(b))
+
+    dL/da = g exp(a - y), dL/db = g exp(b - y)
+    """
+
+    def forward(self, a, b):
+        y = xp_of(a, b).logaddexp(a, b)
+        self.save(a=a, b=b, y=y)
+        return y
+
+    def backward(self, g):
+        return g * exp(self.a - self.y), g * exp(self.b - self.y)
+
+
+class Softmax(Function):
+    """y_i = exp(x_i) / sum_j exp(x_j)         along `axis`
+
+    dy_i/dx_k = y_i ([i=k] - y_k)
+    dL/dx_k   = sum_i g_i y_i ([i=k] - y_k)
+              = y_k g_k - y_k sum_i g_i y_i
+    dL/dx = y (g - sum(g y))
+    """
+
+    def forward(self, x, axis):
+        self.axis = axis
+        e = xp_of(x).exp(x - _finite_max(x, axis))
+        y = e / e.sum(axis=axis, keepdims=True)
+        self.save(y=y)
+        return y
+
+    def backward(self, g):
+        gy = g * self.y
+        return (gy - self.y * sum(gy, self.axis, keepdims=True),)
+
+
+class LogSoftmax(Function):
+    """y_i = x_i - log sum_j exp(x_j)         along `axis`
+
+    dy_i/dx_k = [i=k] - softmax(x)_k, and softmax(x) = exp(y)
+    dL/dx = g - exp(y) sum(g)
+    """
+
+    def forward(self, x, axis):
+        self.axis = axis
+        xp = xp_of(x)
+        shifted = x - _finite_max(x, axis)
+        y = shifted - xp.log(xp.exp(shifted).sum(axis=axis, keepdims=True))
+        self.save(y=y)
+        return y
+
+    def backward(self, g):
+        return (g - exp(self.y) * sum(g, self.axis, keepdims=True),)
+
+
+class CrossEntropy(Function):
+    """y = mean_n (log sum_k exp(x_nk) - x_n,label(n))         in nats
+
+    The gradient is what softmax gets wrong: probabilities minus the one-hot labels.
+    dL/dx_nk = g / N (softmax(x)_nk - [k = label(n)])
+    """
+
+    def forward(self, x, labels):
+        xp = xp_of(x)
+        self.save(x=x)
+        classes = xp.arange(x.shape[1])
+        self.one_hot = (labels.reshape(-1, 1) == classes.reshape(1, -1)).astype(x.dtype)
+        shifted = x - _finite_max(x, 1)
+        log_sum = xp.log(xp.exp(shifted).sum(axis=1))
+        return (log_sum - (shifted * self.one_hot).sum(axis=1)).mean()
+
+    def backward(self, g):
+        return ((softmax(self.x, 1) - self.one_hot) * (g / self.x.shape[0]),)
+
+
+def _finite_max(x, axis):
+    """max x, with 0 in place of an infinite maximum: inf - inf would be NaN."""
+    xp = xp_of(x)
+    m = x.max(axis=axis, keepdims=True)
+    return xp.where(xp.isfinite(m), m, 0).astype(x.dtype)
+
+
+def logsumexp(x, axis=None, keepdims=False):
+    """log sum exp x over `axis`, without overflow; -inf where all of x is -inf."""
+    axes = axes_of(x, axis)
+    count("logsumexp", x, axes)
+    return LogSumExp()(x, axes=axes, keepdims=keepdims)
+
+
+def softmax(x, axis=-1):
+    """Probabilities proportional to exp x along `axis`. A row of -inf gives NaN: it has none."""
+    return Softmax()(x, axis=_one_axis("softmax", x, axis))
+
+
+def log_softmax(x, axis=-1):
+    """log softmax(x), accurate where the probability underflows."""
+    return LogSoftmax()(x, axis=_one_axis("log_softmax", x, axis))
+
+
+def _one_axis(name, x, axis):
+    axes = axes_of(x, axis)
+    if len(axes) != 1 or not x.shape[axes[0]]:
+        raise ValueError(f"{name}() needs one non-empty axis, got axis={axis} of shape {x.shape}")
+    return axes[0]
+
+
+def cross_entropy(logits, labels):
+    """Mean negative log-likelihood, in nats, of integer labels (N,) under logits (N, K).
+
+    Labels on the host are checked to lie in 0..K-1; labels on a device are trusted, since looking
+    at them would make the step wait.
+    """
+    labels = labels.data if isinstance(labels, Tensor) else labels
+    labels = labels if is_array(labels) else np.asarray(labels)
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or labels.dtype.kind not in "iu":
+        raise ValueError(
+            "cross_entropy() needs logits (N, K) and integer labels (N,), "
+            f"got {logits.shape} and {labels.shape} of {labels.dtype}"
+        )
+    if 0 in logits.shape:
+        raise ValueError(f"cross_entropy() of an empty batch: logits have shape {logits.shape}")
+    if isinstance(labels, np.ndarray) and (labels.min() < 0 or labels.max() >= logits.shape[1]):
+        raise ValueError(f"labels must lie in 0..{logits.shape[1] - 1}, the number of logits less 1")
+    labels = to_device_of(labels, logits.data if isinstance(logits, Tensor) else logits)
+    return CrossEntropy()(logits, labels=labels)
+
+
+def mse(a, b):
+    """mean (a - b)^2, for arrays of one shape."""
+    if a.shape != b.shape:
+        raise ValueError(f"mse() of shapes {a.shape} and {b.shape}: they must be equal")
+    d = a - b
+    return mean(d * d)
+
+
+logaddexp = binary(LogAddExp)
