@@ -16,26 +16,24 @@ from .tensor import Tensor, using
 class Hooks:
     """Calls the hooks of a tensor with its gradient."""
 
-    def forward(self, function, arrays, out):
-        """An operation has been computed."""
+    def over(self, walk):
+        """The same walk, with a look at each tensor before it goes on through its creator."""
+        for tensor, g in walk:
+            self.gradient(tensor, g)
+            yield tensor, g
 
     def gradient(self, tensor, g):
         """The gradient of a tensor is complete."""
         for fn in tensor.hooks or ():
             fn(g)
 
-    def backward(self, function):
-        """The gradient of an operation is about to be computed."""
-
 
 class Checks(Hooks):
     """Refuses NaN and infinity where they first appear, and arrays written to behind the tape."""
 
-    def __init__(self):
-        self.sums = {}
-
     def forward(self, function, arrays, out):
-        if _broken(out.data) and not any(is_array(a) and _broken(a) for a in arrays):
+        """An operation has been computed."""
+        if _broken(out.data) and not any(_broken(a) for a in arrays):
             shapes = ", ".join(str(a.shape) if is_array(a) else str(a) for a in arrays)
             raise GraphError(
                 f"{type(function).__name__} made {_broken(out.data)} from finite inputs ({shapes})"
@@ -48,13 +46,11 @@ class Checks(Hooks):
             name = type(tensor.creator).__name__ if tensor.creator else "a leaf"
             raise GraphError(f"the gradient that reaches {name} {tensor.shape} holds {_broken(g)}")
         super().gradient(tensor, g)
-
-    def backward(self, function):
-        for name, before in getattr(function, "checksums", {}).items():
-            if _checksum(function.saved[name]) != before:
+        for name, before in getattr(tensor.creator, "checksums", {}).items():
+            if _checksum(tensor.creator.saved[name]) != before:
                 raise GraphError(
-                    f"the array {name!r} that {type(function).__name__} saved for its backward was "
-                    "written into after the forward pass (through .data?)"
+                    f"the array {name!r} that {type(tensor.creator).__name__} saved for its backward "
+                    "was written into after the forward pass (through .data?)"
                 )
 
 

@@ -9,20 +9,59 @@ from .backend import device_of, to_device, to_host, xp_of
 from .nn.module import flatten
 
 
-class Optimizer:
+class _OverFlat:
+    """State beside the flat buffer of some parameters: it follows them, and can be saved."""
+
+    arrays = ()  # names of the state arrays, each like the flat buffer
+    numbers = ()  # names of the state numbers
+
+    def __init__(self, params):
+        self.flat = flatten(params)
+
+    def _follow(self):
+        """Keep up with parameters that have moved to another device, dtype or buffer."""
+        if not self.flat.current:
+            self.flat = flatten(self.flat.parameters)
+            for name in self.arrays:
+                setattr(self, name, self._fitting(getattr(self, name)))
+
+    def _fitting(self, a):
+        """The array `a` on the device and in the dtype of the parameters."""
+        return to_device(a, device_of(self.flat.data)).astype(self.flat.data.dtype, copy=False)
+
+    def state_dict(self):
+        """{name: NumPy array} of copies of all state."""
+        numbers = {name: np.asarray(getattr(self, name)) for name in self.numbers}
+        return numbers | {name: to_host(getattr(self, name)).copy() for name in self.arrays}
+
+    def load_state_dict(self, d):
+        """Restore a `state_dict`. Raises ValueError, and changes nothing, if it does not fit."""
+        self._follow()
+        mine = {k: v.shape for k, v in self.state_dict().items()}
+        given = {k: np.shape(v) for k, v in d.items()}
+        if given != mine:
+            raise ValueError(f"{type(self).__name__} needs a state of shapes {mine}, got {given}")
+        for name in self.arrays:
+            getattr(self, name)[...] = self._fitting(np.asarray(d[name]))
+        for name in self.numbers:
+            setattr(self, name, np.asarray(d[name]).item())
+
+
+class Optimizer(_OverFlat):
     """Moves parameters against their gradients. params: a Module or a list of Parameters.
 
-    `.lr` may be changed at any time. `state_dict()` holds NumPy copies of all state, and
-    `load_state_dict` restores it, so that training goes on as if it had not stopped.
+    `.lr` may be changed at any time. `state_dict()` holds all that `load_state_dict` needs for the
+    training to go on as if it had not stopped.
     """
 
-    slots = ()  # names of the state arrays, each like the flat buffer
+    numbers = ("steps", "lr")
 
     def __init__(self, params, lr):
-        self.flat = flatten(params)
-        self.lr = lr
-        self.steps = 0
-        for name in self.slots:
+        if not lr >= 0:
+            raise ValueError(f"{type(self).__name__} needs a learning rate lr >= 0, got {lr}")
+        super().__init__(params)
+        self.lr, self.steps = lr, 0
+        for name in self.arrays:
             setattr(self, name, xp_of(self.flat.data).zeros_like(self.flat.data))
 
     def zero_grad(self):
@@ -33,7 +72,7 @@ class Optimizer:
             p.reached = False
 
     def step(self):
-        """One update of all parameters from their gradients; a parameter without one has gradient 0."""
+        """One update of all parameters; one that no `backward` has reached has gradient 0."""
         self._follow()
         self.steps += 1
         self.update(self.flat.data, self.flat.grad)
@@ -43,31 +82,6 @@ class Optimizer:
         """Write the new parameters into theta."""
         raise TypeError(f"{type(self).__name__} defines no update")
 
-    def _follow(self):
-        """Keep up with parameters that have moved to another device or into a larger buffer."""
-        if not self.flat.current:
-            self.flat = flatten(self.flat.parameters)
-            for name in self.slots:
-                setattr(self, name, to_device(getattr(self, name), device_of(self.flat.data)))
-
-    def state_dict(self):
-        return {"steps": np.asarray(self.steps), "lr": np.asarray(float(self.lr))} | {
-            name: to_host(getattr(self, name)).copy() for name in self.slots
-        }
-
-    def load_state_dict(self, d):
-        for name in self.slots:
-            if np.shape(d.get(name)) != self.flat.data.shape:
-                raise ValueError(
-                    f"optimiser state {name!r} has shape {np.shape(d.get(name))}, "
-                    f"the parameters need {self.flat.data.shape}"
-                )
-        for name in self.slots:
-            getattr(self, name)[...] = to_device(
-                np.asarray(d[name], dtype=self.flat.data.dtype), device_of(self.flat.data)
-            )
-        self.steps, self.lr = int(d["steps"]), float(d["lr"])
-
 
 class SGD(Optimizer):
     """v <- momentum v + g,  theta <- theta - lr v         (Polyak 1964: the heavy ball)
@@ -75,9 +89,11 @@ class SGD(Optimizer):
     nesterov: theta <- theta - lr (g + momentum v), the gradient looked up one step ahead.
     """
 
-    slots = ("v",)
+    arrays = ("v",)
 
     def __init__(self, params, lr, momentum=0, nesterov=False):
+        if not 0 <= momentum < 1:
+            raise ValueError(f"SGD needs a momentum in [0, 1), got {momentum}")
         if nesterov and not momentum:
             raise ValueError("SGD with nesterov=True needs a momentum > 0")
         super().__init__(params, lr)
@@ -92,16 +108,18 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """m <- b1 m + (1 - b1) g,  v <- b2 v + (1 - b2) g^2         (Kingma & Ba 2015, algorithm 1)
 
-    theta <- theta - lr (m / c1) / (sqrt(v / c2) + eps),  c_i = 1 - b_i^t: m and v start at 0, and the
-    c_i undo that bias. Each step is at most about lr in every coordinate, whatever the scale of g.
+    theta <- theta - lr (m / c1) / (sqrt(v / c2) + eps),  c_i = 1 - b_i^t: m and v start at 0, and
+    the c_i undo that bias. Each step is about lr or less in every coordinate, whatever g's scale.
     """
 
-    slots = ("m", "v")
+    arrays = ("m", "v")
     weight_decay = 0.0
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
         if not all(0 <= b < 1 for b in betas):
             raise ValueError(f"Adam needs betas in [0, 1), got {betas}")
+        if not eps > 0:
+            raise ValueError(f"Adam needs eps > 0, or a gradient of 0 gives 0 / 0, got {eps}")
         super().__init__(params, lr)
         self.betas, self.eps = betas, eps
 
@@ -124,27 +142,27 @@ class AdamW(Adam):
     """
 
     def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2):
+        if not weight_decay >= 0:
+            raise ValueError(f"AdamW needs weight_decay >= 0, got {weight_decay}")
         super().__init__(params, lr, betas, eps)
         self.weight_decay = weight_decay
 
 
-class EMA:
+class EMA(_OverFlat):
     """An exponential moving average of the parameters: avg <- d avg + (1 - d) theta.
 
     The average starts at the first parameters. While it is young it forgets faster,
     d = min(decay, (1 + n) / (10 + n)) after n updates, or the start would linger.
     """
 
+    arrays, numbers = ("average",), ("updates",)
+
     def __init__(self, params, decay):
         if not 0 <= decay < 1:
             raise ValueError(f"EMA needs a decay in [0, 1), got {decay}")
-        self.flat, self.decay, self.updates = flatten(params), decay, 0
+        super().__init__(params)
+        self.decay, self.updates = decay, 0
         self.average = self.flat.data.copy()
-
-    def _follow(self):
-        if not self.flat.current:
-            self.flat = flatten(self.flat.parameters)
-            self.average = to_device(self.average, device_of(self.flat.data))
 
     def update(self):
         """Move the average towards the parameters."""
@@ -157,41 +175,31 @@ class EMA:
     def applied(self):
         """A context in which the parameters are the average."""
         self._follow()
-        flat, own = self.flat, self.flat.data.copy()
-        flat.data[...] = self.average
-        flat.changed()
+        own = self.flat.data.copy()
+        self._put(self.average)
         try:
             yield
         finally:
-            flat.data[...] = own
-            flat.changed()
+            self._put(own)
 
-    def state_dict(self):
-        return {"average": to_host(self.average).copy(), "updates": np.asarray(self.updates)}
-
-    def load_state_dict(self, d):
-        if np.shape(d["average"]) != self.average.shape:
-            raise ValueError(
-                f"EMA state has shape {np.shape(d['average'])}, expected {self.average.shape}"
-            )
-        self.average[...] = to_device(
-            np.asarray(d["average"], dtype=self.average.dtype), device_of(self.average)
-        )
-        self.updates = int(d["updates"])
+    def _put(self, values):
+        self._follow()
+        self.flat.data[...] = self._fitting(values)
+        self.flat.changed()
 
 
 def clip_grad_norm(params, max_norm):
     """Scale all gradients so that their joint Euclidean norm is at most max_norm.
 
-    Returns the norm before, as a 0-d array where the parameters are (reading it would wait for a
-    device).
+    Returns the norm before, as a 0-d array or scalar where the parameters are (reading it would
+    wait for a device). max_norm = inf only measures.
     """
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm() needs max_norm > 0, got {max_norm}")
-    flat = flatten(params)
-    xp = xp_of(flat.grad)
-    norm = xp.sqrt((flat.grad * flat.grad).sum())
-    flat.grad *= xp.minimum(max_norm / (norm + 1e-12), 1.0).astype(flat.grad.dtype)
+    grad = flatten(params).grad
+    xp = xp_of(grad)
+    norm = xp.sqrt((grad * grad).sum())
+    grad /= xp.maximum(norm / max_norm, 1.0)
     return norm
 
 
@@ -201,7 +209,7 @@ def constant(lr):
 
 
 def cosine(lr, steps, warmup=0):
-    """The schedule that rises linearly to lr over `warmup` steps, then falls to 0 along a cosine."""
+    """The schedule that rises linearly to lr in `warmup` steps, then falls to 0 along a cosine."""
     if not 0 <= warmup < steps:
         raise ValueError(f"cosine() needs 0 <= warmup < steps, got warmup={warmup}, steps={steps}")
 
@@ -219,7 +227,9 @@ class ReduceOnPlateau:
 
     def __init__(self, optimizer, factor, patience):
         if not 0 < factor < 1 or patience < 1:
-            raise ValueError(f"needs 0 < factor < 1 and patience >= 1, got {factor} and {patience}")
+            raise ValueError(
+                f"ReduceOnPlateau needs 0 < factor < 1 and patience >= 1, got {factor}, {patience}"
+            )
         self.optimizer, self.factor, self.patience = optimizer, factor, patience
         self.best, self.waited = math.inf, 0
 

@@ -7,6 +7,8 @@ The chain rule, applied once at every operation from the loss L down to the leav
 `Tensor.backward` is lent from here; `grad`, `value_and_grad` and `vjp` are its functional forms.
 """
 
+import numpy as np
+
 from .backend import SCALARS, check_devices, is_array, xp_of
 from .backend.errors import GraphError
 from .debug import Hooks
@@ -26,30 +28,35 @@ def backward(self, g=None, create_graph=False):
             "backward() on a tensor without a tape: no input of it requires a gradient, "
             "or it was computed under no_grad()"
         )
-    for leaf, gx in _walk(self, _seed(self, g), create_graph):
-        leaf.accumulate(gx)
+    for x, gx in _walk(self, _seed(self, g, create_graph), create_graph):
+        if x.creator is None:
+            x.accumulate(gx)
 
 
-def _seed(y, g):
-    """The gradient that a walk from y starts with."""
+def _seed(y, g, create_graph):
+    """The gradient that a walk from y starts with: a bare array, unless it may have a tape too."""
+    xp = xp_of(y.data)
     if g is None:
         if y.data.size != 1:
             raise GraphError(
                 f"backward() of a tensor of shape {y.shape} needs g, the gradient of the loss with "
                 "respect to it; only a tensor of one element has the obvious g = 1"
             )
-        return xp_of(y.data).ones(y.shape, dtype=y.dtype)
+        return xp.ones(y.shape, dtype=y.dtype)
+    if isinstance(g, (np.generic, *SCALARS)):
+        g = xp.full(y.shape, g, dtype=y.dtype)
     data = g.data if isinstance(g, Tensor) else g
-    if isinstance(data, SCALARS):
-        data = g = xp_of(y.data).full(y.shape, data, dtype=y.dtype)
+    if not is_array(data):
+        raise TypeError(f"g must be an array, a Tensor or a number, got {type(g).__name__}")
     if data.shape != y.shape:
         raise GraphError(f"g has shape {data.shape}, the tensor has {y.shape}; they must be equal")
     check_devices((y.data, data))
-    return g if data.dtype == y.dtype else g.astype(y.dtype)
+    g = g if create_graph else data
+    return g if g.dtype == y.dtype else g.astype(y.dtype)
 
 
 def order(y, stop=()):
-    """The tensors behind y, each after everything computed from it (a topological order).
+    """Yield the tensors behind y, each after everything computed from it (a topological order).
 
     Why the order matters: a = 1; b = a + a; c = b + b. Walking c -> b -> a -> b -> a, depth first,
     would push b's first half-gradient down to a, then push the whole down again. Here a tensor waits
@@ -57,7 +64,7 @@ def order(y, stop=()):
 
     `stop`: ids of tensors that the walk does not look behind. Iterative, linear in the tape's length.
     """
-    uses, seen = {id(y): 0}, [y]
+    uses, seen = {}, [y]
     for t in seen:  # grows while it is walked
         if t.creator is not None and id(t) not in stop:
             for x in t.creator.tensors():
@@ -65,61 +72,71 @@ def order(y, stop=()):
                     uses[id(x)] = 0
                     seen.append(x)
                 uses[id(x)] += 1
-    ordered = [y]
-    for t in ordered:
-        if t.creator is not None and id(t) not in stop:
-            for x in t.creator.tensors():
-                uses[id(x)] -= 1
-                if not uses[id(x)]:
-                    ordered.append(x)
-    return ordered
+    del seen  # so that an intermediate result is freed once the walk has passed it
+    ready = [y]
+    while ready:
+        t = ready.pop()
+        above = () if t.creator is None or id(t) in stop else t.creator.tensors()
+        yield t
+        for x in above:
+            uses[id(x)] -= 1
+            if not uses[id(x)]:
+                ready.append(x)
 
 
 def _walk(y, g, create_graph, wrt=None):
-    """Walk the tape from y, whose gradient is g; yields (leaf, gradient) as the leaves are met.
+    """Walk the tape from y, whose gradient is g: yields each tensor with its complete gradient, then
+    goes on through its creator.
 
-    With `wrt` (a list of tensors) the walk ends at them, takes only paths that lead to one of them,
-    and yields their gradients. Else, without create_graph, the tape is freed on the way.
+    With `wrt` (a list of tensors) the walk ends at them and takes only paths that lead to one of
+    them. Else, without create_graph, the tape is freed on the way.
     """
-    stop = {} if wrt is None else {id(x) for x in wrt}
-    tensors = order(y, stop)
-    watch = current_mode().watch
-    if watch is None and Tensor.any_hooks and any(t.hooks for t in tensors):
-        watch = Hooks()
-    wanted = None if wrt is None else _leading_to(stop, tensors)
-    keep = create_graph or wrt is not None
+    walk = _steps(y, g, create_graph, wrt)
+    watch = current_mode().watch or (Hooks() if Tensor.any_hooks else None)
+    return walk if watch is None else watch.over(walk)
+
+
+def _steps(y, g, create_graph, wrt):
+    stop = () if wrt is None else {id(x) for x in wrt}
+    tensors, wanted = order(y, stop), None
+    if wrt is not None:
+        tensors = list(tensors)
+        wanted = _leading_to(stop, tensors)
     grads = {id(y): g}
-    tensors.reverse()
-    while tensors:
-        t = tensors.pop()  # popped, so that an intermediate result is freed once it has been passed
+    for t in tensors:
         g = grads.pop(id(t), None)
-        if g is None:
+        if g is None:  # no path to `wrt`
             continue
-        if watch is not None:
-            watch.gradient(t, g)
+        yield t, g
         f = t.creator
         if f is None or id(t) in stop:
-            yield t, g
             continue
-        if wanted is not None:
-            f.needs = tuple([need and id(x) in wanted for x, need in zip(f.inputs, f.needs)])
-        f.check_unchanged()
-        if watch is not None:
-            watch.backward(f)
-        results = _backward_recorded(f, t, g) if create_graph else f.backward(g)
-        for x, gx, need in zip(f.inputs, results, f.needs, strict=True):
+        if f.versions:
+            f.check_unchanged()
+        if wrt is not None:
+            f = _copy(f, needs=[need and id(x) in wanted for x, need in zip(f.inputs, f.needs)])
+        results = _recorded(f, t, g) if create_graph else f.backward(g)
+        if len(results) != len(f.inputs):
+            raise GraphError(
+                f"{type(f).__name__}.backward returned {len(results)} gradients for "
+                f"{len(f.inputs)} inputs; it must return a tuple, one for each"
+            )
+        for x, gx, need in zip(f.inputs, results, f.needs):
             if need:
-                if gx is None or gx.shape != x.data.shape:
-                    raise GraphError(
-                        f"{type(f).__name__}.backward returned a gradient of shape "
-                        f"{None if gx is None else gx.shape} for an input of shape {x.shape}"
-                    )
+                if gx is None or gx.shape != x.data.shape or gx.dtype != x.data.dtype:
+                    raise GraphError(_mismatch(f, x, gx))
                 before = grads.get(id(x))
                 grads[id(x)] = gx if before is None else before + gx
-        if wanted is not None:
-            f.needs = tuple([isinstance(x, Tensor) and x.requires_grad for x in f.inputs])
-        if not keep:
+        if wrt is None and not create_graph:
             f.free()
+
+
+def _mismatch(f, x, gx):
+    found = "None" if gx is None else f"{gx.dtype} of shape {gx.shape}"
+    return (
+        f"{type(f).__name__}.backward returned {found} as the gradient of an input that is "
+        f"{x.dtype} of shape {x.shape}; they must be alike"
+    )
 
 
 def _leading_to(targets, tensors):
@@ -133,40 +150,53 @@ def _leading_to(targets, tensors):
     return wanted
 
 
-def _backward_recorded(f, y, g):
+def _copy(f, **change):
+    """The same operation as another object, with some attributes changed."""
+    copy = object.__new__(type(f))
+    copy.__dict__.update(f.__dict__, **change)
+    return copy
+
+
+def _recorded(f, y, g):
     """f.backward(g) with a tape of its own: saved arrays become the Tensors that they came from."""
+    bound, g = _bound(f, y), g if isinstance(g, Tensor) else wrap(g, False)
+    with enable_grad():
+        if bound is not None:
+            return bound.backward(g)
+        if f.composed is None:
+            raise GraphError(
+                f"{type(f).__name__} has no second derivative here: it saves what is neither an input "
+                "nor the output, and names no composed form"
+            )
+        xs = [Alias()(x) if need else x for x, need in zip(f.inputs, f.needs)]
+        return _gradients(f.composed(*xs, **f.hyper), xs, f.needs, g, create_graph=True)
+
+
+def _bound(f, y):
+    """f with Tensors in the place of its saved arrays; None if one is neither input nor output."""
+    out, arrays = y.data, [x.data if isinstance(x, Tensor) else x for x in f.inputs]
+    if len(set(map(id, arrays))) < len(set(map(id, f.inputs))):
+        # two inputs share an array, as x and x.detach(): run again on views that can be told apart
+        f, arrays = _copy(f), [a[...] if is_array(a) else a for a in arrays]
+        out = f.forward(*arrays, **f.hyper)
     bound = {}
     for name, value in f.saved.items():
-        source = [x for x in (y, *f.inputs) if isinstance(x, Tensor) and x.data is value]
-        constant = any(x is value for x in f.inputs)
-        if source:
-            bound[name] = source[0]
-        elif is_array(value) and not constant:
-            return _through_composed(f, g)
-    f.__dict__.update(bound)
-    try:
-        with enable_grad():
-            return f.backward(g if isinstance(g, Tensor) else wrap(g, False))
-    finally:
-        f.__dict__.update(f.saved)
-
-
-def _through_composed(f, g):
-    """The recorded gradient of f by way of its composed twin."""
-    if f.composed is None:
-        raise GraphError(f"{type(f).__name__} has no second derivative here: it names no composed form")
-    with enable_grad():
-        y = f.composed(*f.inputs, **f.hyper)
-        return _gradients(y, f.inputs, f.needs, g, create_graph=True)
+        owners = [x for a, x in zip((out, *arrays), (y, *f.inputs)) if a is value]
+        if not owners and value is not None and type(value) not in SCALARS:
+            return None
+        bound[name] = owners[0] if owners else value
+    return _copy(f, **bound)
 
 
 def _gradients(y, inputs, needs, g, create_graph):
     """The gradient of each needed input of y, None for the others; no `.grad` is touched."""
     wrt = [x for x, need in zip(inputs, needs) if need]
-    found = {id(x): gx for x, gx in _walk(y, g, create_graph, wrt)} if y.requires_grad else {}
-    zeros = {id(x): xp_of(x.data).zeros(x.shape, dtype=x.dtype) for x in wrt if id(x) not in found}
-    zeros = {k: wrap(v, False) if create_graph else v for k, v in zeros.items()}
-    return tuple((found | zeros)[id(x)] if need else None for x, need in zip(inputs, needs))
+    found = {id(x): xp_of(x.data).zeros(x.shape, dtype=x.dtype) for x in wrt}
+    if y.requires_grad:
+        found.update((id(x), gx) for x, gx in _walk(y, g, create_graph, wrt) if id(x) in found)
+    if create_graph:
+        found = {k: gx if isinstance(gx, Tensor) else wrap(gx, False) for k, gx in found.items()}
+    return tuple(found[id(x)] if need else None for x, need in zip(inputs, needs))
 
 
 class Alias(Function):
@@ -199,7 +229,7 @@ def vjp(f, *args):
 
     def pull(g=None):
         create_graph = tensors and current_mode().record
-        grads = _gradients(y, xs, [True] * len(xs), _seed(y, g), create_graph)
+        grads = _gradients(y, xs, [True] * len(xs), _seed(y, g, create_graph), create_graph)
         return tuple(wrap(gx, False) if tensors and not isinstance(gx, Tensor) else gx for gx in grads)
 
     return y, pull

@@ -55,9 +55,10 @@ class Tensor:
 
     `.grad` is None until a `backward` reaches this leaf; then it is a bare array (a Tensor after
     `backward(create_graph=True)`). Tensors cannot be written into: the tape may need the old values.
+    `.flat` is the buffer of parameters, if any, that the array is a view of: it counts its changes.
     """
 
-    __slots__ = ("__weakref__", "creator", "data", "grad", "hooks", "requires_grad", "version")
+    __slots__ = ("__weakref__", "creator", "data", "flat", "grad", "hooks", "requires_grad")
     any_hooks = False  # whether any tensor was ever given a hook
     __array_priority__ = 100  # device arrays leave `array + tensor` to the Tensor
     __hash__ = object.__hash__  # `==` compares elements, so identity must be said explicitly
@@ -68,7 +69,7 @@ class Tensor:
         elif not is_array(data):
             keeps = isinstance(data, np.generic)
             data = np.asarray(data)
-            if data.dtype == np.float64 and not keeps:
+            if data.dtype == np.float64 and not keeps and dtype is None:
                 data = data.astype(np.float32)
         if data.dtype.kind not in "biuf":
             raise TypeError(f"a Tensor holds real numbers or bools, not {data.dtype}")
@@ -79,8 +80,7 @@ class Tensor:
         if requires_grad and data.dtype.kind != "f":
             raise TypeError(f"only floating-point tensors have gradients, this one is {data.dtype}")
         self.data, self.requires_grad = data, requires_grad
-        self.grad = self.creator = self.hooks = None
-        self.version = 0
+        self.grad = self.creator = self.flat = self.hooks = None
 
     shape = property(lambda self: self.data.shape)
     dtype = property(lambda self: self.data.dtype)
@@ -90,7 +90,9 @@ class Tensor:
 
     def detach(self):
         """The same array as a Tensor without history."""
-        return wrap(self.data, False)
+        t = wrap(self.data, False)
+        t.flat = self.flat
+        return t
 
     def numpy(self):
         """The values as a NumPy array; the only way to the host for a tensor on a device."""
@@ -103,10 +105,12 @@ class Tensor:
         return self.data.item()
 
     def accumulate(self, g):
-        """self.grad + g, never in place: an addition hands one and the same g to both operands."""
-        if not isinstance(g, Tensor):
-            g = xp_of(self.data).asarray(g)
-        self.grad = g if self.grad is None else self.grad + g
+        """self.grad + g, never in place: an addition hands one and the same g to both operands.
+
+        The sum, or the first g, is copied for the same reason: a leaf's gradient is its own.
+        """
+        g = g if self.grad is None else self.grad + g
+        self.grad = g if isinstance(g, Tensor) else xp_of(self.data).array(g)
 
     def hook(self, fn):
         """Call fn(gradient of this tensor) whenever a `backward` has computed it. Returns self."""
@@ -148,8 +152,7 @@ def wrap(data, requires_grad, creator=None):
     """A Tensor around an array that is known to be good: the constructor without its checks."""
     t = Tensor.__new__(Tensor)
     t.data, t.requires_grad, t.creator = data, requires_grad, creator
-    t.grad = t.hooks = None
-    t.version = 0
+    t.grad = t.flat = t.hooks = None
     return t
 
 
@@ -170,6 +173,7 @@ class Function:
 
     inputs = None  # tuple of Tensors and arrays; None once the tape is freed
     saved = {}
+    versions = ()
     composed = None
 
     def save(self, **named):
@@ -184,37 +188,45 @@ class Function:
         raise GraphError(f"{type(self).__name__} has no gradient")
 
     def __call__(self, *inputs, **hyper):
-        arrays, kind, taped, tensors, mixed = [], None, False, False, False
+        arrays, needs, tensors, on_host, flat = [], [], False, True, None
         for x in inputs:
+            need = False
             if isinstance(x, Tensor):
-                tensors, taped, x = True, taped or x.requires_grad, x.data
-            if x is not None and type(x) not in SCALARS:
-                mixed = mixed or (kind is not None and type(x) is not kind)
-                kind = type(x)
+                tensors, need, flat, x = True, x.requires_grad, flat or x.flat, x.data
+            if type(x) is not np.ndarray and type(x) not in SCALARS:
+                on_host = False
             arrays.append(x)
-        if mixed:
+            needs.append(need)
+        if not on_host:
             check_devices(arrays)
-        if not tensors:
-            return self.forward(*arrays, **hyper)
-        mode = current_mode()
         y = self.forward(*arrays, **hyper)
+        if not tensors:
+            return y
         if isinstance(y, np.generic):  # NumPy turns 0-d results into scalars
             y = self._as_array(y)
-        if not (taped and mode.record and y.dtype.kind == "f"):
-            out = wrap(y, False)
-        else:
-            self.inputs, self.hyper = inputs, hyper
-            self.needs = tuple([isinstance(x, Tensor) and x.requires_grad for x in inputs])
-            self.versions = [x.version if isinstance(x, Tensor) else 0 for x in inputs]
+        record, watch = current_mode()
+        if record and True in needs and y.dtype.kind == "f":
+            self.inputs, self.needs, self.hyper = inputs, needs, hyper
             out = wrap(y, True, self)
-        if mode.watch is not None:
-            mode.watch.forward(self, arrays, out)
+        else:
+            out = wrap(y, False)
+        if flat is not None:
+            self._follow(flat, out)
+        if watch is not None:
+            watch.forward(self, arrays, out)
         return out
 
     def _as_array(self, scalar):
         array = np.asarray(scalar)
         self.save(**{k: array if v is scalar else v for k, v in self.saved.items()})
         return array
+
+    def _follow(self, flat, out):
+        """Note how often the parameters among the inputs were changed; a view of one is one."""
+        if out.data.base is not None:
+            out.flat = flat
+        tensors = [x for x in self.inputs or () if isinstance(x, Tensor) and x.flat is not None]
+        self.versions = [(x, x.flat.version) for x in tensors]
 
     def tensors(self):
         """The inputs that want a gradient."""
@@ -227,13 +239,12 @@ class Function:
 
     def check_unchanged(self):
         """Raise GraphError if an array that this operation saved was written into since."""
-        for x, version in zip(self.inputs, self.versions):
-            if isinstance(x, Tensor) and x.version != version:
-                if any(v is x.data for v in self.saved.values()):
-                    raise GraphError(
-                        f"an input of {type(self).__name__} was changed in place after the forward "
-                        "pass (an optimiser step, EMA or load_state_dict?), so its gradient is lost"
-                    )
+        for x, version in self.versions:
+            if x.flat.version != version and any(v is x.data for v in self.saved.values()):
+                raise GraphError(
+                    f"an input of {type(self).__name__} was changed in place after the forward "
+                    "pass (an optimiser step, EMA or load_state_dict?), so its gradient is lost"
+                )
 
     def free(self):
         """Forget inputs and saved arrays: this operation's part of the tape."""

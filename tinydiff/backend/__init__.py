@@ -18,6 +18,7 @@ from .arrays import (
     xp_of,
 )
 from .devices import get_device, set_device, to_device, to_device_of, to_host
+from .fast import fast_form
 from .noise import standard_normal, uniform
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "backend_of",
     "check_devices",
     "device_of",
+    "fast_form",
     "get_device",
     "is_array",
     "register",

@@ -63,6 +63,12 @@ def backend_of(a):
     return backend
 
 
+def fast_forms_of(a):
+    """The module of fast forms for the array a: None for other backends, and for a Tensor."""
+    backend = _by_type.get(type(a))
+    return None if backend is None else backend.fast
+
+
 def _of_subclass(a):
     """The backend of an array whose own type has not been met yet, or None."""
     if isinstance(a, np.ndarray):
@@ -97,7 +103,10 @@ def device_of(a):
 
 
 def check_devices(arrays):
-    """Raise DeviceError naming both devices unless all arrays (numbers and None aside) share one."""
+    """Raise DeviceError naming both devices unless all these arrays share one.
+
+    Numbers and None may stand among them.
+    """
     first = None
     for a in arrays:
         if a is None or isinstance(a, (np.generic, *SCALARS)):

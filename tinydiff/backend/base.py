@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from . import fast_numpy
+
 
 class Backend:
     """One array library: its namespace `xp`, its array type, and its ways to and from the host.
@@ -9,6 +11,8 @@ class Backend:
     `xp` follows CuPy's surface: `xp.asarray(host)` uploads and `array.get()` downloads. `special`
     is the library's counterpart of scipy.special, if it has one.
     """
+
+    fast = None  # the module of its fast forms: see fast.py
 
     def __init__(self, name, xp, array_type, special=None):
         self.name, self.xp, self.array_type = name, xp, array_type
@@ -48,6 +52,8 @@ class Backend:
 
 class NumpyBackend(Backend):
     """NumPy on the CPU: the reference. Numbers and NumPy scalars belong to it too."""
+
+    fast = fast_numpy
 
     def __init__(self):
         super().__init__("cpu", np, np.ndarray)

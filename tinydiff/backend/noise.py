@@ -27,6 +27,8 @@ def _noise(kind, rng, shape, dtype, device):
         )
     dtype = np.dtype(dtype)
     if dtype.char not in "fd":
-        raise TypeError(f"noise is drawn as float32 or float64, not {dtype}; draw it so and cast it")
+        raise TypeError(
+            f"noise is drawn as float32 or float64, not {dtype}; draw it so and cast it"
+        )
     backend, device = resolve(device or get_device())
     return backend.noise(kind, rng, shape, dtype, device)

@@ -8,27 +8,31 @@ from ..backend import is_array, to_device_of, xp_of
 from ..ops import attention, concatenate, cos, reshape, sin, split, transpose
 from ..tensor import Tensor
 from .linear import Linear
-from .module import Module
+from .module import Module, check_sizes
 
 
 class MultiHeadAttention(Module):
     """Self-attention in `heads` subspaces of size d / heads.         x: (N, L, d) -> (N, L, d)
 
     One product makes queries, keys and values; each head attends on its own; `out` mixes the heads.
+    mask: bool, True where a query may attend to a key, (L, L) or broadcastable to (N, heads, L, L).
     """
 
     def __init__(self, d, heads, *, rng):
-        if heads < 1 or d % heads:
+        check_sizes("MultiHeadAttention", d=d, heads=heads)
+        if d % heads:
             raise ValueError(f"MultiHeadAttention needs heads={heads} to divide d={d}")
         self.heads = heads
         self.qkv = Linear(d, 3 * d, rng=rng)
         self.out = Linear(d, d, rng=rng)
 
     def forward(self, x, mask=None, causal=False):
+        if x.ndim != 3:
+            raise ValueError(f"MultiHeadAttention needs x of shape (N, L, d), got {x.shape}")
         n, length, d = x.shape
         qkv = reshape(self.qkv(x), (n, length, 3, self.heads, d // self.heads))
-        q, k, v = split(transpose(qkv, (2, 0, 3, 1, 4)), 3)  # each (1, N, heads, L, d / heads)
-        y = attention(q[0], k[0], v[0], mask, causal)
+        q, k, v = transpose(qkv, (2, 0, 3, 1, 4))  # each (N, heads, L, d / heads)
+        y = attention(q, k, v, mask, causal)
         return self.out(reshape(transpose(y, (0, 2, 1, 3)), (n, length, d)))
 
     def describe(self):
@@ -40,8 +44,8 @@ def sinusoidal(t, d, max_period=10000):
 
     Entry i < d/2 is cos(w_i t), entry d/2 + i is sin(w_i t), with w_i = max_period^(-2i/d): wave
     lengths from 2 pi to 2 pi max_period in geometric steps, so that near and far times both differ
-    (Vaswani et al. 2017, section 3.5, with cosines first as in Ho et al. 2020). t: ints or floats on
-    any device, where the result is made; d must be even.
+    (Vaswani et al. 2017, section 3.5, with cosines first as in Ho et al. 2020). t: ints or floats
+    on any device, where the result is made; d must be even.
     """
     if d < 2 or d % 2:
         raise ValueError(f"sinusoidal() needs an even size d >= 2, got {d}")
@@ -66,14 +70,19 @@ class FiLM(Module):
         self.linear.W.data[...] = 0
 
     def forward(self, x, condition):
+        c = self.linear.W.shape[1] // 2
+        if x.shape[-1] != c or condition.shape[:-1] != x.shape[:1]:
+            raise ValueError(
+                f"FiLM needs x (N, ..., {c}) and a condition (N, d_cond), got {x.shape} and "
+                f"{condition.shape}"
+            )
         s, b = split(self.linear(condition), 2, axis=-1)
         per_sample = (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])
         return x * (1 + reshape(s, per_sample)) + reshape(b, per_sample)
 
 
 def on_device_of(t, x):
-    """Times t (int, list, host or device array) as an array (N,) where x is."""
+    """Times t, one for all (nothing is uploaded) or (N,), as an array (N,) where x is."""
     x = x.data if isinstance(x, Tensor) else x
     t = t if is_array(t) else np.asarray(t)
-    t = np.full(len(x), t) if t.ndim == 0 else t
-    return to_device_of(t, x)
+    return to_device_of(t, x) if t.ndim else xp_of(x).full(len(x), t.item())

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from ..ops import dropout, embedding
-from ..tensor import Tensor
-from .module import Module, Parameter, generator, scaled_normal
+from ..ops import dropout, embedding, matmul
+from .module import Module, Parameter, check_sizes, generator, scaled_normal
 
 
 class Linear(Module):
@@ -14,8 +13,8 @@ class Linear(Module):
     """
 
     def __init__(self, n_in, n_out, bias=True, *, rng):
-        rng = generator(rng, "Linear")
-        self.W = Parameter(scaled_normal(rng, (n_in, n_out), n_in))
+        check_sizes("Linear", n_in=n_in, n_out=n_out)
+        self.W = Parameter(scaled_normal(generator(rng, "Linear"), (n_in, n_out), n_in))
         self.b = Parameter(np.zeros(n_out)) if bias else None
 
     def forward(self, x):
@@ -23,7 +22,7 @@ class Linear(Module):
             raise ValueError(
                 f"{self!r} needs an input whose last axis is {self.W.shape[0]}, got shape {x.shape}"
             )
-        y = (x if isinstance(x, Tensor) else Tensor(x)) @ self.W
+        y = matmul(x, self.W)
         return y if self.b is None else y + self.b
 
     def describe(self):
@@ -37,6 +36,7 @@ class Embedding(Module):
     """
 
     def __init__(self, n, d, *, rng):
+        check_sizes("Embedding", n=n, d=d)
         self.W = Parameter(generator(rng, "Embedding").standard_normal((n, d)))
 
     def forward(self, ids):
@@ -47,7 +47,7 @@ class Embedding(Module):
 
 
 class Dropout(Module):
-    """In training, each element is 0 with probability p and else divided by 1 - p. No change in eval.
+    """In training, each element is 0 with probability p and else divided by 1 - p; else no change.
 
     rng: np.random.Generator of the masks.
     """
@@ -68,9 +68,15 @@ class Sequential(Module):
     """The layers one after the other. A layer may be any function, such as td.relu."""
 
     def __init__(self, *layers):
+        for layer in layers:
+            if not callable(layer):
+                raise TypeError(f"Sequential needs layers or functions, got {type(layer).__name__}")
         self.layers = layers
 
     def forward(self, x):
         for layer in self.layers:
             x = layer(x)
         return x
+
+    def inside(self):
+        return ((k, getattr(layer, "__name__", repr(layer))) for k, layer in enumerate(self.layers))

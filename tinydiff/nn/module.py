@@ -1,11 +1,12 @@
 """Parameter, the flat buffer that parameters live in, and Module."""
 
 import math
+from itertools import accumulate
 
 import numpy as np
 
-from ..backend import device_of, to_device, to_host, xp_of
-from ..tensor import Tensor
+from ..backend import check_devices, device_of, is_array, to_device, to_host, xp_of
+from ..tensor import Tensor, wrap
 
 
 class Flat:
@@ -13,29 +14,27 @@ class Flat:
 
     An optimiser step, an average of weights, clipping, a checkpoint: each is a few array operations
     on `.data` and `.grad` (both 1-D), however many layers there are. The parameters are views.
-    Whoever writes into `.data` calls `changed()`, by which the tape notices that arrays it saved are
-    no longer what they were.
+    Whoever writes into `.data` calls `changed()`, by which the tape notices that arrays it saved
+    are no longer what they were.
+
+    change: what is done to every array on the way in, such as a move to another device.
     """
 
-    def __init__(self, parameters, device):
-        self.parameters = parameters
-        self.version = 0
-        values = [to_device(p.data, device).reshape(-1) for p in parameters]
-        grads = [None if p.grad is None else to_device(p.grad, device).reshape(-1) for p in parameters]
-        size = sum(v.size for v in values)
-        xp = xp_of(values[0])
-        self.data = xp.empty(size, dtype=values[0].dtype)
-        self.grad = xp.zeros(size, dtype=values[0].dtype)
-        start = 0
-        for p, value, grad in zip(parameters, values, grads):
-            end = start + value.size
-            self.data[start:end] = value
-            if grad is not None:
-                self.grad[start:end] = grad
-            p.data = self.data[start:end].reshape(p.shape)
-            p.grad_view = self.grad[start:end].reshape(p.shape)
+    def __init__(self, parameters, change=lambda array: array):
+        values = [change(p.data) for p in parameters]
+        check_devices(values)
+        if len({v.dtype for v in values}) > 1:
+            dtypes = ", ".join(sorted({str(v.dtype) for v in values}))
+            raise ValueError(f"parameters of one buffer need one dtype, found {dtypes}")
+        self.parameters, self.version = parameters, 0
+        self.data = xp_of(values[0]).concatenate([v.reshape(-1) for v in values])
+        self.grad = xp_of(self.data).zeros_like(self.data)
+        for p, end in zip(parameters, accumulate(p.size for p in parameters)):
+            piece, shape, grad = slice(end - p.size, end), p.shape, p.grad
+            p.data, p.grad_view = self.data[piece].reshape(shape), self.grad[piece].reshape(shape)
             p.flat = self
-            start = end
+            if grad is not None:
+                p.grad = change(grad)
 
     def changed(self):
         """Say that the data was written into."""
@@ -43,31 +42,26 @@ class Flat:
 
     @property
     def current(self):
-        """Whether the parameters still live here: a larger Flat may have taken them over."""
+        """Whether the parameters still live here: another Flat may have taken them over."""
         return all(p.flat is self for p in self.parameters)
 
 
 class Parameter(Tensor):
     """A Tensor that a Module learns. Its data and its gradient are views into a Flat.
 
-    value: array; it goes to the current device. `.grad` is None until a `backward` reaches it.
+    value: array; it goes to the current device. `.grad` is None until a `backward` reaches it, and
+    then a bare array, also after `backward(create_graph=True)`: use td.grad to differentiate twice.
     """
 
-    __slots__ = ("flat", "grad_view", "reached")
+    __slots__ = ("grad_view", "reached")
 
-    def __init__(self, value, dtype=np.float32):
-        super().__init__(np.ascontiguousarray(value, dtype=dtype), requires_grad=True)
+    def __init__(self, value, dtype=np.float32, device=None):
         self.reached = False
-        self.flat = None
-        Flat([self], self.device)
+        super().__init__(value, True, dtype, device)
+        Flat([self])
 
-    @property
-    def version(self):
-        return self.flat.version if self.flat is not None else 0
-
-    @version.setter
-    def version(self, value):
-        """The Flat counts."""
+    def __deepcopy__(self, memo):
+        return Parameter(self.data, self.dtype, self.device)
 
     @property
     def grad(self):
@@ -75,9 +69,11 @@ class Parameter(Tensor):
 
     @grad.setter
     def grad(self, value):
-        self.reached = value is not None
-        if self.reached:
+        if value is not None:
             self.grad_view[...] = value.data if isinstance(value, Tensor) else value
+        elif self.reached:
+            self.grad_view[...] = 0  # optimisers read the whole buffer
+        self.reached = value is not None
 
     def accumulate(self, g):
         """The first gradient is copied into the buffer, later ones are added."""
@@ -85,39 +81,31 @@ class Parameter(Tensor):
         if self.reached:
             self.grad_view += g
         else:
-            self.grad_view[...] = g
-            self.reached = True
+            self.grad = g
 
 
 def flatten(parameters):
     """The Flat in which exactly these parameters live, made now if there is none.
 
-    parameters: a Module or a list of Parameters. They must share dtype and device.
+    parameters: a Module or a list of Parameters, where one that is listed twice counts once. They
+    must share dtype and device.
     """
     parameters = parameters.parameters() if isinstance(parameters, Module) else list(parameters)
     if not parameters or not all(isinstance(p, Parameter) for p in parameters):
-        raise TypeError("expected a Module or a non-empty list of Parameters")
+        raise TypeError("expected a Module with parameters, or a non-empty list of Parameters")
+    parameters = list(dict.fromkeys(parameters))  # Tensors hash by identity
     flat = parameters[0].flat
-    if len(flat.parameters) == len(parameters) and all(
-        a is b for a, b in zip(flat.parameters, parameters)
-    ):
-        return flat
-    kinds = {(p.dtype, p.device) for p in parameters}
-    if len(kinds) > 1:
-        raise ValueError(
-            "parameters of one buffer must share dtype and device, found "
-            + ", ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds))
-        )
-    return Flat(parameters, parameters[0].device)
+    same = list(map(id, flat.parameters)) == list(map(id, parameters))
+    return flat if same and flat.current else Flat(parameters)
 
 
 class Module:
     """A layer or a model: a `forward`, and Parameters, buffers and Modules as attributes.
 
     Nothing is registered: parameters are found by walking the attributes in the order in which they
-    were set (lists, tuples and dicts of Modules included), so their order is reproducible. Arrays
-    named in `buffers` are state that is not learned, such as running means.
-    Calling a Module on arrays or Tensors returns what `forward` returns, a Tensor.
+    were set (into lists, tuples and dicts too), so their order is reproducible. Arrays named in
+    `buffers` are state that is not learned, such as running means.
+    Calling a Module on arrays or Tensors returns what `forward` returns, an array as a Tensor.
     """
 
     training = True
@@ -127,32 +115,26 @@ class Module:
         raise TypeError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *inputs, **named):
-        return self.forward(*inputs, **named)
+        y = self.forward(*inputs, **named)
+        return wrap(y, False) if is_array(y) else y
 
-    def children(self):
-        """(name, Module) of the Modules directly inside, in definition order."""
-        for name, value in vars(self).items():
-            if isinstance(value, Module):
-                yield name, value
-            elif isinstance(value, (list, tuple, dict)):
-                items = value.items() if isinstance(value, dict) else enumerate(value)
-                yield from ((f"{name}.{k}", v) for k, v in items if isinstance(v, Module))
+    def _walk(self, prefix="", seen=None):
+        """(dotted name, Parameter or Module) of all inside, in definition order, each once."""
+        seen = {id(self)} if seen is None else seen
+        for name, part in _parts(vars(self).items(), prefix):
+            if id(part) not in seen:
+                seen.add(id(part))
+                yield name, part
+                if isinstance(part, Module):
+                    yield from part._walk(f"{name}.", seen)
 
-    def modules(self, prefix=""):
-        """(dotted name, Module) of this Module and all inside it, depth first."""
-        yield prefix, self
-        for name, child in self.children():
-            yield from child.modules(f"{prefix}.{name}" if prefix else name)
+    def modules(self):
+        """{dotted name: Module} of this Module, under "", and all inside, in definition order."""
+        return {"": self} | {name: part for name, part in self._walk() if isinstance(part, Module)}
 
     def named_parameters(self):
         """{dotted name: Parameter} in definition order; a shared Parameter appears once."""
-        named, seen = {}, set()
-        for prefix, module in self.modules():
-            for name, value in vars(module).items():
-                if isinstance(value, Parameter) and id(value) not in seen:
-                    seen.add(id(value))
-                    named[f"{prefix}.{name}" if prefix else name] = value
-        return named
+        return {name: part for name, part in self._walk() if isinstance(part, Parameter)}
 
     def parameters(self):
         """The list of Parameters in definition order."""
@@ -164,39 +146,40 @@ class Module:
         return flatten(self)
 
     def _named_buffers(self):
-        for prefix, module in self.modules():
-            for name in module.buffers:
-                yield (f"{prefix}.{name}" if prefix else name), module, name
+        for prefix, module in self.modules().items():
+            for key in module.buffers:
+                yield (f"{prefix}.{key}" if prefix else key), module, key
+
+    def _state(self):
+        """{dotted name: array} of all parameters and buffers: the arrays themselves."""
+        state = {name: p.data for name, p in self.named_parameters().items()}
+        return state | {name: getattr(module, key) for name, module, key in self._named_buffers()}
 
     def state_dict(self):
         """{dotted name: NumPy array} of copies of all parameters and buffers."""
-        state = {name: to_host(p.data).copy() for name, p in self.named_parameters().items()}
-        buffers = {name: to_host(getattr(m, key)).copy() for name, m, key in self._named_buffers()}
-        return state | buffers
+        return {name: to_host(a).copy() for name, a in self._state().items()}
 
     def load_state_dict(self, d, strict=True):
         """Copy values in from a `state_dict`. Nothing is changed unless everything fits.
 
         Raises ValueError naming missing or unknown entries (strict only) and wrong shapes.
         """
-        mine = self.state_dict()
+        mine = self._state()
         missing, unknown = [k for k in mine if k not in d], [k for k in d if k not in mine]
         if strict and (missing or unknown):
             raise ValueError(f"state does not fit: missing {missing}, unknown {unknown}")
-        for name in mine.keys() & d.keys():
-            if np.shape(d[name]) != mine[name].shape:
+        new = {name: np.asarray(to_host(d[name])) for name in mine if name in d}
+        for name, value in new.items():
+            if value.shape != mine[name].shape or value.dtype.kind not in "biuf":
                 raise ValueError(
-                    f"state entry {name!r} has shape {np.shape(d[name])}, expected {mine[name].shape}"
+                    f"state entry {name!r} holds {value.dtype} of shape {value.shape}, "
+                    f"expected {mine[name].dtype} of shape {mine[name].shape}"
                 )
-        for name, p in self.named_parameters().items():
-            if name in d:
-                p.data[...] = to_device(np.asarray(to_host(d[name]), dtype=p.dtype), p.device)
-                p.flat.changed()
-        for name, module, key in self._named_buffers():
-            if name in d:
-                old = getattr(module, key)
-                new = np.asarray(to_host(d[name]), dtype=old.dtype)
-                setattr(module, key, to_device(new, device_of(old)))
+        for name, value in new.items():
+            old = mine[name]
+            old[...] = to_device(value.astype(old.dtype), device_of(old))
+        for p in self.parameters():
+            p.flat.changed()
 
     def train(self):
         """Training behaviour (dropout, batch statistics), here and in all Modules inside."""
@@ -207,45 +190,75 @@ class Module:
         return self._set_training(False)
 
     def _set_training(self, training):
-        for _, module in self.modules():
+        for module in self.modules().values():
             module.training = training
         return self
 
     def to(self, device):
         """Move all parameters and buffers to a device. Returns self."""
+        return self._replace(lambda a: to_device(a, device))
+
+    def astype(self, dtype):
+        """Turn all parameters and buffers into float32, or float64 for checks. Returns self."""
+        if np.dtype(dtype).kind != "f":
+            raise TypeError(f"parameters need a floating-point dtype, not {np.dtype(dtype)}")
+        return self._replace(lambda a: a.astype(dtype))
+
+    def _replace(self, change):
         if self.parameters():
-            Flat(self.parameters(), device)
+            Flat(self.parameters(), change)
         for _, module, key in self._named_buffers():
-            setattr(module, key, to_device(getattr(module, key), device))
+            setattr(module, key, change(getattr(module, key)))
         return self
 
     def summary(self):
         """A table of all parameters, with shapes and counts, as a string."""
         rows = [(name, str(p.shape), f"{p.size:,}") for name, p in self.named_parameters().items()]
         rows.append(("total", "", f"{sum(p.size for p in self.parameters()):,}"))
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows)
+        i, j, k = (max(map(len, column)) for column in zip(*rows))
+        return "\n".join(f"{name:<{i}}  {shape:<{j}}  {n:>{k}}" for name, shape, n in rows)
 
     def describe(self):
         """The arguments shown in the repr."""
         return ""
 
+    def inside(self):
+        """(name, text) of what the repr shows inside: the Modules, in definition order."""
+        parts = _parts(vars(self).items())
+        return ((name, repr(part)) for name, part in parts if isinstance(part, Module))
+
     def __repr__(self):
-        inner = [f"{name}: {child!r}" for name, child in self.children()]
-        if not inner:
-            return f"{type(self).__name__}({self.describe()})"
-        lines = "\n".join(inner).replace("\n", "\n  ")
-        return f"{type(self).__name__}({self.describe()}\n  {lines}\n)"
+        inner = "".join(f"\n{name}: {text}" for name, text in self.inside()).replace("\n", "\n  ")
+        return f"{type(self).__name__}({self.describe()}{inner}" + ("\n)" if inner else ")")
+
+
+def _parts(values, prefix=""):
+    """(dotted name, Parameter or Module) in (name, value) pairs; opens lists, tuples and dicts."""
+    for name, value in values:
+        if isinstance(value, (Parameter, Module)):
+            yield f"{prefix}{name}", value
+        elif isinstance(value, (list, tuple)):
+            yield from _parts(enumerate(value), f"{prefix}{name}.")
+        elif isinstance(value, dict):
+            yield from _parts(value.items(), f"{prefix}{name}.")
 
 
 def generator(rng, layer):
     """`rng`, once it is known to be a np.random.Generator."""
     if not isinstance(rng, np.random.Generator):
         raise TypeError(
-            f"{layer} needs rng=np.random.default_rng(seed) to draw its weights, "
+            f"{layer} draws random numbers and needs rng=np.random.default_rng(seed), "
             f"got {type(rng).__name__}"
         )
     return rng
+
+
+def check_sizes(layer, **sizes):
+    """Raise ValueError unless all sizes (numbers or tuples of them) are whole and >= 1."""
+    for name, size in sizes.items():
+        for n in size if isinstance(size, tuple) else (size,):
+            if not isinstance(n, (int, np.integer)) or n < 1:
+                raise ValueError(f"{layer} needs whole numbers >= 1 as sizes, got {name}={size!r}")
 
 
 def scaled_normal(rng, shape, fan_in):

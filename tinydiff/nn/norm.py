@@ -1,15 +1,18 @@
 """Normalisation layers: gamma starts at 1 and beta at 0, so that a fresh layer only normalises."""
 
+import math
+
 import numpy as np
 
 from ..backend import to_device
 from ..ops import batch_norm, group_norm, layer_norm, mean, var
-from ..tensor import Tensor, no_grad
-from .module import Module, Parameter
+from ..tensor import Tensor
+from .module import Module, Parameter, check_sizes
 
 
 class _Norm(Module):
     def __init__(self, c):
+        check_sizes(type(self).__name__, channels=c)
         self.gamma, self.beta = Parameter(np.ones(c)), Parameter(np.zeros(c))
 
     def describe(self):
@@ -27,9 +30,9 @@ class GroupNorm(_Norm):
     """Each sample's `groups` of channels normalised over all positions. x: (N, ..., c)"""
 
     def __init__(self, groups, c):
+        super().__init__(c)
         if groups < 1 or c % groups:
             raise ValueError(f"GroupNorm cannot cut {c} channels into {groups} equal groups")
-        super().__init__(c)
         self.groups = groups
 
     def forward(self, x):
@@ -50,6 +53,8 @@ class BatchNorm(_Norm):
 
     def __init__(self, c, momentum=0.1):
         super().__init__(c)
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"BatchNorm needs a momentum in [0, 1], got {momentum}")
         self.momentum = momentum
         self.running_mean = to_device(np.zeros(c, np.float32))
         self.running_var = to_device(np.ones(c, np.float32))
@@ -59,14 +64,15 @@ class BatchNorm(_Norm):
             return batch_norm(
                 x, self.gamma, self.beta, mean=self.running_mean, var=self.running_var
             )
+        if math.prod(x.shape[:-1]) < 2:
+            raise ValueError(
+                f"BatchNorm in training needs more than one value per channel, got shape {x.shape}"
+            )
+        y = batch_norm(x, self.gamma, self.beta)
         self._update_running(x.data if isinstance(x, Tensor) else x)
-        return batch_norm(x, self.gamma, self.beta)
+        return y
 
     def _update_running(self, x):
         axes = tuple(range(x.ndim - 1))
-        if x.size == x.shape[-1]:
-            raise ValueError("BatchNorm in training needs more than one value per channel")
-        with no_grad():
-            keep, m = 1 - self.momentum, self.momentum
-            self.running_mean = keep * self.running_mean + m * mean(x, axes)
-            self.running_var = keep * self.running_var + m * var(x, axes, ddof=1)
+        self.running_mean += self.momentum * (mean(x, axes) - self.running_mean)
+        self.running_var += self.momentum * (var(x, axes, ddof=1) - self.running_var)

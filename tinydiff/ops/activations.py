@@ -2,7 +2,7 @@
 
 import math
 
-from ..backend import special, xp_of
+from ..backend import fast_form, special, xp_of
 from ..tensor import Function
 from .elementwise import erf, exp, square
 from .operands import unary
@@ -64,11 +64,23 @@ class Silu(Function):
 
     def forward(self, x):
         self.save(x=x)
-        return x * (0.5 + 0.5 * xp_of(x).tanh(0.5 * x))
+        return silu_value(x)
 
     def backward(self, g):
-        s = sigmoid(self.x)
-        return (g * (s * (1 + self.x * (1 - s))),)
+        return (silu_gradient(self.x, g),)
+
+
+@fast_form
+def silu_value(x):
+    """x sigmoid(x)"""
+    return x * (0.5 + 0.5 * xp_of(x).tanh(0.5 * x))
+
+
+@fast_form
+def silu_gradient(x, g):
+    """g s (1 + x (1 - s)) with s = sigmoid(x)"""
+    s = sigmoid(x)
+    return g * (s * (1 + x * (1 - s)))
 
 
 class Gelu(Function):

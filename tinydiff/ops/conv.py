@@ -10,7 +10,7 @@ and in W, and so are both gradients; their gradients are the same three maps aga
     gW = conv_weight(x, g)      the adjoint of W -> y: windows of x, transposed, times g
 """
 
-from ..backend import xp_of
+from ..backend import fast_form, xp_of
 from ..tensor import Function
 from .shape import reshape, swapaxes
 from .windows import fold, geometry, unfold
@@ -43,6 +43,33 @@ def _grouped(y, groups):
     return y.reshape(-1, groups, y.shape[-1] // groups).transpose(1, 0, 2)
 
 
+@fast_form
+def convolve(x, W, geo):
+    """windows(x) W"""
+    y = xp_of(x, W).matmul(_columns(x, geo), _matrices(W, geo.groups))
+    return y.transpose(1, 0, 2).reshape(x.shape[0], *geo.out, W.shape[-1])
+
+
+@fast_form
+def convolve_input(g, W, geo):
+    """fold(g W^T)"""
+    n, c = geo.groups, W.shape[2]
+    columns = xp_of(g, W).matmul(_grouped(g, n), _matrices(W, n).swapaxes(1, 2))
+    if geo.pointwise:
+        return columns.transpose(1, 0, 2).reshape(g.shape[0], *geo.image, n * c)
+    windows = columns.reshape(n, g.shape[0], *geo.out, *geo.size, c)
+    windows = windows.transpose(1, 2, 3, 4, 5, 0, 6).reshape(*windows.shape[1:-1], n * c)
+    return fold(windows, geo)
+
+
+@fast_form
+def convolve_weight(x, g, geo):
+    """windows(x)^T g"""
+    n, c = geo.groups, x.shape[-1] // geo.groups
+    W = xp_of(x, g).matmul(_columns(x, geo).swapaxes(1, 2), _grouped(g, n))
+    return W.transpose(1, 0, 2).reshape(*geo.size, c, g.shape[-1])
+
+
 class Conv2d(Function):
     """y = windows(x) W
 
@@ -52,8 +79,7 @@ class Conv2d(Function):
     def forward(self, x, W, geo):
         self.save(x=x, W=W)
         self.geo = geo
-        y = xp_of(x, W).matmul(_columns(x, geo), _matrices(W, geo.groups))
-        return y.transpose(1, 0, 2).reshape(x.shape[0], *geo.out, W.shape[-1])
+        return convolve(x, W, geo)
 
     def backward(self, g):
         gx = ConvInput()(g, self.W, geo=self.geo) if self.needs[0] else None
@@ -69,13 +95,7 @@ class ConvInput(Function):
     def forward(self, x, W, geo):
         self.save(x=x, W=W)
         self.geo = geo
-        n, c = geo.groups, W.shape[2]
-        columns = xp_of(x, W).matmul(_grouped(x, n), _matrices(W, n).swapaxes(1, 2))
-        if geo.pointwise:
-            return columns.transpose(1, 0, 2).reshape(x.shape[0], *geo.image, n * c)
-        windows = columns.reshape(n, x.shape[0], *geo.out, *geo.size, c)
-        windows = windows.transpose(1, 2, 3, 4, 5, 0, 6).reshape(*windows.shape[1:-1], n * c)
-        return fold(windows, geo)
+        return convolve_input(x, W, geo)
 
     def backward(self, g):
         gx = Conv2d()(g, self.W, geo=self.geo) if self.needs[0] else None
@@ -91,9 +111,7 @@ class ConvWeight(Function):
     def forward(self, x, h, geo):
         self.save(x=x, h=h)
         self.geo = geo
-        n, c = geo.groups, x.shape[-1] // geo.groups
-        W = xp_of(x, h).matmul(_columns(x, geo).swapaxes(1, 2), _grouped(h, n))
-        return W.transpose(1, 0, 2).reshape(*geo.size, c, h.shape[-1])
+        return convolve_weight(x, h, geo)
 
     def backward(self, g):
         gx = ConvInput()(self.h, g, geo=self.geo) if self.needs[0] else None

@@ -1,0 +1,116 @@
+"""Every fast form against its readable twin, on both sides of a buffer's edge."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tinydiff.backend import fast, fast_numpy
+from tinydiff.ops import activations, conv, norm
+from tinydiff.ops.windows import geometry
+
+# Two sums of n products in another order differ by about sqrt(n) u of their largest terms; n is at
+# most 9 * 16 here (batch times pixels for dW: 3000), u = 6e-8 and 1.1e-16.
+TOLERANCE = {np.float32: 1e-5, np.float64: 1e-13}
+
+GEOMETRIES = [
+    dict(size=3, stride=1, padding=1),
+    dict(size=3, stride=2, padding=1),
+    dict(size=(3, 2), stride=(2, 1), padding=(0, 1), dilation=(1, 2)),
+    dict(size=2, stride=1, padding=3),
+    dict(size=1, stride=2, padding=0),
+]
+
+
+def close(a, b, dtype):
+    assert a.dtype == b.dtype == dtype and a.shape == b.shape
+    np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE[dtype] * np.abs(b).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("images_in_buffer", [1, 2, 100])
+@pytest.mark.parametrize("how", GEOMETRIES, ids=str)
+def test_convolution(rng, monkeypatch, how, images_in_buffer, dtype):
+    x = rng.standard_normal((5, 7, 6, 4)).astype(dtype)
+    geo = geometry("test", x.shape, **how)
+    W = rng.standard_normal((*geo.size, 4, 3)).astype(dtype)
+    g = rng.standard_normal((5, *geo.out, 3)).astype(dtype)
+    one = np.prod(geo.out) * np.prod(geo.size) * 4 * x.itemsize
+    monkeypatch.setattr(fast_numpy, "BUFFER", int(one * images_in_buffer))
+    tried = 0
+    for name, args in [("convolve", (x, W)), ("convolve_input", (g, W)), ("convolve_weight", (x, g))]:
+        quick = getattr(fast_numpy, name)(*args, geo)
+        if quick is not None:
+            close(quick, getattr(conv, name).plain(*args, geo), dtype)
+            tried += 1
+    assert tried >= 2  # only convolve_input has cases that it leaves to its twin
+
+
+def test_empty_batch(rng):
+    x = np.zeros((0, 5, 5, 2), np.float32)
+    geo = geometry("test", x.shape, 3, 1, 1)
+    assert fast_numpy.convolve(x, np.zeros((3, 3, 2, 4), np.float32), geo).shape == (0, 5, 5, 4)
+    g = np.zeros((0, 5, 5, 4), np.float32)
+    assert not fast_numpy.convolve_weight(x, g, geo).any()
+
+
+def test_the_switch_chooses_the_plain_form(rng, monkeypatch):
+    """With the switch off the fast form is not called; on, it is."""
+    calls = []
+    monkeypatch.setattr(fast_numpy, "convolve", lambda *args: calls.append(args))
+    x, W = rng.standard_normal((1, 4, 4, 2)), rng.standard_normal((3, 3, 2, 2))
+    geo = geometry("test", x.shape, 3, 1, 1)
+    monkeypatch.setattr(fast, "enabled", False)
+    conv.convolve(x, W, geo)
+    assert not calls
+    monkeypatch.setattr(fast, "enabled", True)
+    conv.convolve(x, W, geo)  # answers None here, so the plain form still gives the result
+    assert len(calls) == 1
+
+
+def test_the_variable_turns_all_forms_off():
+    code = "from tinydiff.backend import fast; print(fast.enabled)"
+    for value, expected in [("0", "False"), ("1", "True")]:
+        env = os.environ | {"TINYDIFF_FUSED": value}
+        out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+        assert out.stdout.strip() == expected
+
+
+SHAPES = [((5, 7, 2, 3), (1, 3)), ((6, 5), (1,)), ((2, 3, 4), (2,)), ((3, 1, 1, 1), (1, 3))]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("piece", [1, 50, 10**6])
+@pytest.mark.parametrize("shape, axes", SHAPES)
+def test_normalisation(rng, monkeypatch, shape, axes, piece, dtype):
+    monkeypatch.setattr(fast_numpy, "PIECE", piece)
+    x, g = rng.standard_normal((2, *shape)).astype(dtype)
+    y, inverse_s = fast_numpy.normalize_forward(x, axes, 1e-5)
+    y_plain, inverse_s_plain = norm.normalize_forward.plain(x, axes, 1e-5)
+    close(y, y_plain, dtype)
+    close(inverse_s, inverse_s_plain, dtype)
+    fast_gx = fast_numpy.normalize_backward(g, y, inverse_s, axes)
+    plain_gx = norm.normalize_backward.plain(g, y_plain, inverse_s_plain, axes)
+    # gx is a difference of terms of size |g| / s, which may cancel to nothing
+    scale = np.abs(g * inverse_s).max()
+    np.testing.assert_allclose(fast_gx, plain_gx, rtol=0, atol=TOLERANCE[dtype] * scale)
+
+
+def test_normalisation_leaves_other_layouts_to_its_twin(rng):
+    x = rng.standard_normal((4, 5, 6))
+    assert fast_numpy.normalize_forward(x, (0, 1), 1e-5) is None
+    assert fast_numpy.normalize_forward(x.swapaxes(0, 1), (2,), 1e-5) is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [0, 1, 49, 50, 51, 1000])
+def test_silu(rng, monkeypatch, size, dtype):
+    monkeypatch.setattr(fast_numpy, "PIECE", 50)
+    x, g = (4 * rng.standard_normal((2, size))).astype(dtype)
+    if size:
+        close(fast_numpy.silu_value(x), activations.silu_value.plain(x), dtype)
+        close(fast_numpy.silu_gradient(x, g), activations.silu_gradient.plain(x, g), dtype)
+    else:
+        assert fast_numpy.silu_value(x).shape == fast_numpy.silu_gradient(x, g).shape == (0,)

@@ -1,0 +1,170 @@
+"""Fast forms on a CPU: the same results in cache-sized pieces.
+
+A pass over an array that does not fit into the cache costs many times what the arithmetic does. So
+a convolution gathers the windows of a few images at a time, in a buffer of about 1 MB that stays in
+the second-level cache, and multiplies that buffer before it gathers the next. Elementwise functions
+go through their array in pieces of PIECE elements and leave every intermediate in place.
+"""
+
+import math
+
+import numpy as np
+
+BUFFER = 2**20  # bytes
+PIECE = 2**15  # elements: 128 kB of float32, of which three or four fit into the cache
+
+
+def convolve(x, W, geo):
+    """Windows of x times W; see ops/conv.py."""
+    if geo.groups != 1 or geo.pointwise:
+        return None
+    matrix = W.reshape(-1, W.shape[-1])
+    y = np.empty((x.shape[0], *geo.out, W.shape[-1]), np.result_type(x, W))
+    for part, columns in _column_blocks(x, geo):
+        np.matmul(columns, matrix, out=y[part].reshape(-1, W.shape[-1]))
+    return y
+
+
+def convolve_weight(x, g, geo):
+    """Windows of x, transposed, times g."""
+    if geo.groups != 1 or geo.pointwise:
+        return None
+    matrix = np.zeros((geo.size[0] * geo.size[1] * x.shape[-1], g.shape[-1]), np.result_type(x, g))
+    product = np.empty_like(matrix)
+    for part, columns in _column_blocks(x, geo):
+        matrix += np.matmul(columns.T, g[part].reshape(-1, g.shape[-1]), out=product)
+    return matrix.reshape(*geo.size, x.shape[-1], g.shape[-1])
+
+
+def convolve_input(g, W, geo):
+    """g W^T folded. With stride 1 every pixel is in one window of each offset, so the fold is a
+    convolution of g with the kernel turned by 180 degrees.
+    """
+    if geo.groups != 1 or geo.pointwise or geo.stride != (1, 1):
+        return None
+    margin = [d * (k - 1) - p for d, k, p in zip(geo.dilation, geo.size, geo.padding)]
+    if min(margin) < 0:
+        return None
+    turned = np.ascontiguousarray(W[::-1, ::-1].swapaxes(2, 3))
+    return convolve(g, turned, geo._replace(image=geo.out, padding=tuple(margin)))
+
+
+def _column_blocks(x, geo):
+    """(slice of the batch, its windows as a matrix), in one buffer that is filled anew each time."""
+    (oh, ow), (kh, kw), (ph, pw) = geo.out, geo.size, geo.padding
+    (sh, sw), (dh, dw), (h, w), c = geo.stride, geo.dilation, geo.image, x.shape[-1]
+    images = max(1, min(len(x), BUFFER // (oh * ow * kh * kw * c * x.itemsize)))
+    windows = np.empty((images, oh, ow, kh, kw, c), x.dtype)
+    padded = np.zeros((images, *geo.padded, c), x.dtype)
+    for start in range(0, len(x), images):
+        part = slice(start, min(start + images, len(x)))
+        n = part.stop - part.start
+        padded[:n, ph : ph + h, pw : pw + w] = x[part]
+        for i in range(kh):
+            rows = slice(i * dh, i * dh + sh * (oh - 1) + 1, sh)
+            for j in range(kw):
+                columns = slice(j * dw, j * dw + sw * (ow - 1) + 1, sw)
+                windows[:n, :, :, i, j] = padded[:n, rows, columns]
+        yield part, windows[:n].reshape(-1, kh * kw * c)
+
+
+def silu_value(x):
+    """x sigmoid(x), in pieces."""
+    if not x.flags.c_contiguous:
+        return None
+    y = np.empty_like(x)
+    for a, b in _pieces(x, y):
+        np.multiply(a, 0.5, out=b)
+        np.tanh(b, out=b)
+        b += 1
+        b *= a
+        b *= 0.5
+    return y
+
+
+def silu_gradient(x, g):
+    """g s (1 + x (1 - s)) with s = sigmoid(x), in pieces."""
+    if not (x.flags.c_contiguous and g.flags.c_contiguous and x.dtype == g.dtype):
+        return None
+    gx, t = np.empty_like(x), np.empty(min(x.size, PIECE), x.dtype)
+    for a, b, out in _pieces(x, g, gx):
+        s = t[: a.size]
+        np.multiply(a, 0.5, out=s)
+        np.tanh(s, out=s)
+        s += 1
+        s *= 0.5
+        np.subtract(1, s, out=out)
+        out *= a
+        out += 1
+        out *= s
+        out *= b
+    return gx
+
+
+def _pieces(*arrays):
+    flat = [a.reshape(-1) for a in arrays]
+    for start in range(0, flat[0].size, PIECE):
+        yield tuple(a[start : start + PIECE] for a in flat)
+
+
+def normalize_forward(x, axes, eps):
+    """(y, 1/s) of a normalisation over the last axis, or over positions and channels of a group."""
+    layout = _layout(x, axes)
+    if layout is None:
+        return None
+    rows, groups = layout
+    y, inverse_s = np.empty_like(x), np.empty((len(rows), groups), x.dtype)
+    flat = y.reshape(rows.shape)
+    for part in _row_blocks(rows):
+        a, b = rows[part], flat[part]
+        np.subtract(a, _group_mean(a.sum(axis=1), a, groups)[0], out=b)
+        variance = _group_mean(np.einsum("nlc,nlc->nc", b, b), a, groups)[1]
+        inverse_s[part] = 1 / np.sqrt(variance + eps)
+        b *= _spread(inverse_s[part], a)
+    return y, inverse_s.reshape([1 if i in axes else n for i, n in enumerate(x.shape)])
+
+
+def normalize_backward(g, y, inverse_s, axes):
+    """(g - mean(g) - y mean(g y)) / s, in blocks of rows."""
+    layout = _layout(y, axes)
+    if layout is None or not g.flags.c_contiguous or g.dtype != y.dtype:
+        return None
+    rows, groups = layout
+    gx = np.empty_like(g)
+    flat, g_rows, inverse_s = gx.reshape(rows.shape), g.reshape(rows.shape), inverse_s.reshape(-1, groups)
+    for part in _row_blocks(rows):
+        a, b, out = g_rows[part], rows[part], flat[part]
+        np.multiply(b, _group_mean(np.einsum("nlc,nlc->nc", a, b), a, groups)[0], out=out)
+        np.subtract(a, out, out=out)
+        out -= _group_mean(a.sum(axis=1), a, groups)[0]
+        out *= _spread(inverse_s[part], a)
+    return gx
+
+
+def _layout(x, axes):
+    """x as (samples, positions, channels) and the number of groups; None if it is not so laid out."""
+    if not x.flags.c_contiguous or not x.size:
+        return None
+    if axes == (x.ndim - 1,):
+        return x.reshape(-1, 1, x.shape[-1]), 1
+    if x.ndim == 4 and axes == (1, 3):
+        return x.reshape(x.shape[0], x.shape[1], -1), x.shape[2]
+    return None
+
+
+def _row_blocks(rows):
+    n = max(1, PIECE // math.prod(rows.shape[1:]))
+    return [slice(start, start + n) for start in range(0, len(rows), n)]
+
+
+def _group_mean(sums, a, groups):
+    """Channel sums (n, c) as the means of their groups: spread over the channels, and (n, groups)."""
+    n, positions, c = a.shape
+    mean = sums.reshape(n, groups, c // groups).sum(axis=2) * (groups / (positions * c))
+    mean = mean.astype(a.dtype, copy=False)
+    return _spread(mean, a), mean
+
+
+def _spread(values, a):
+    """One value per group as one per channel, (n, 1, c): long rows are what NumPy is fast at."""
+    return np.repeat(values, a.shape[2] // values.shape[1], axis=1)[:, None, :]
