@@ -8,8 +8,8 @@ from double import DeviceArray, special
 from double import xp as double_xp
 from hypothesis import settings
 
-from tinydiff.backend import get_device, register, set_device
-from tinydiff.tensor import current_mode
+from tinydiff.backend import arrays, get_device, register, set_device
+from tinydiff.tensor import _mode
 
 register("double", double_xp, DeviceArray, special)
 
@@ -43,12 +43,20 @@ def xp(device):
     return {"cpu": np, "double": double_xp}[device]
 
 
+@pytest.fixture
+def registry(monkeypatch):
+    """A register of devices that this test may change."""
+    monkeypatch.setattr(arrays, "_by_name", dict(arrays._by_name))
+    monkeypatch.setattr(arrays, "_by_type", dict(arrays._by_type))
+
+
 @pytest.fixture(autouse=True)
 def no_global_state_leaks():
-    """Fail a test that leaves another device or gradient mode behind."""
-    device, mode = get_device(), current_mode()
+    """Fail a test that leaves another device or gradient mode behind, and put them back."""
+    device, mode = get_device(), _mode.get()
     yield
-    device_after, mode_after = get_device(), current_mode()
+    device_after, mode_after = get_device(), _mode.get()
     set_device(device)
+    _mode.set(mode)
     assert device_after == device, f"the test left the device at {device_after!r}"
     assert mode_after == mode, f"the test left the mode at {mode_after}"

@@ -1,10 +1,12 @@
 """The gradient checker: what backward says against what differences measure."""
 
+import functools
+import operator
+
 import numpy as np
 
-from .backend import to_device, to_host
+from .backend import device_of, is_array, to_device, to_host
 from .backend.errors import GradcheckError, GraphError
-from .ops import multiply, sum
 from .tape import vjp
 from .tensor import Tensor, no_grad
 
@@ -21,8 +23,8 @@ def gradcheck(f, *arrays, order=1, rng=None, step=6e-6, rtol=1e-6, atol=1e-8):
     eps^(1/3) = 6e-6 balances them, at about 1e-10. v is random, never ones: softmax outputs sum to
     1, so under ones *any* multiple of its gradient looks right.
 
-    order=2 checks in the same way the gradient of <u, dL/dx>, with respect to x and v. Points where
-    f has a kink should be avoided, or tested knowing that the difference sees the mean slope.
+    order=2 then checks in the same way the gradient of <u, dL/dx>, with respect to x and v. Points
+    where f has a kink should be avoided, or tested knowing that the difference sees the mean slope.
     arrays: float64, on any device. Raises GradcheckError with the argument, the index, the analytic
     and the numeric value; TypeError or ValueError for arguments that cannot be checked.
     """
@@ -30,46 +32,41 @@ def gradcheck(f, *arrays, order=1, rng=None, step=6e-6, rtol=1e-6, atol=1e-8):
     if order not in (1, 2):
         raise ValueError(f"gradcheck() knows order 1 and 2, got {order!r}")
     for k, a in enumerate(arrays):
-        if getattr(a, "dtype", None) != np.float64:
+        if getattr(a, "dtype", None) != np.float64 or not is_array(a):
             raise TypeError(f"gradcheck() needs float64 arrays, argument {k} is not one")
-    tensors = [Tensor(a) for a in arrays]
     before = [to_host(a).copy() for a in arrays]
     try:
-        y, pull = vjp(f, *tensors)
+        y, pull = vjp(f, *arrays)
         v = to_device(rng.standard_normal(y.shape), y.device)
-        if order == 2:
-            _check_second_order(f, tensors, v, rng, step, rtol, atol)
-            return
-        analytic = [to_host(g.data) for g in pull(v)]
+        analytic = [to_host(g) for g in pull(v)]
     except GraphError as error:
         raise GradcheckError(f"the gradient cannot be computed: {error}") from error
+    if y.dtype != np.float64:
+        raise GradcheckError(f"f of float64 arrays is {y.dtype}")
     for k, a in enumerate(arrays):
         if not np.array_equal(to_host(a), before[k], equal_nan=True):
             raise GradcheckError(f"argument {k} was written into")
-        if analytic[k].dtype != np.float64:
-            raise GradcheckError(f"argument {k}: the gradient is {analytic[k].dtype}, not float64")
         numeric = _differences(f, before, k, to_host(v), y.device, step)
         _compare(k, analytic[k], numeric, rtol, atol)
+    if order == 2:
+        try:
+            _check_second_order(f, arrays, v, rng=rng, step=step, rtol=rtol, atol=atol)
+        except GradcheckError as error:
+            raise GradcheckError(f"second order, v as the last argument: {error}") from error
 
 
-def _check_second_order(f, tensors, v, rng, step, rtol, atol):
+def _check_second_order(f, arrays, v, **options):
     """gradcheck of (x, v) -> sum_k <u_k, dL/dx_k>."""
-    us = [to_device(rng.standard_normal(x.shape), x.device) for x in tensors]
+    rng = options["rng"]
+    us = [to_device(rng.standard_normal(a.shape), device_of(a)) for a in arrays]
 
     def directional(*args):
         *xs, w = args
         _, pull = vjp(f, *xs)
-        return sum_all([sum(multiply(u, g)) for u, g in zip(us, pull(w))])
+        products = [(u * g).sum() for u, g in zip(us, pull(w))]
+        return functools.reduce(operator.add, products)
 
-    gradcheck(directional, *(x.data for x in tensors), v, rng=rng, step=step, rtol=rtol, atol=atol)
-
-
-def sum_all(terms):
-    """The sum of a list of Tensors."""
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
-    return total
+    gradcheck(directional, *arrays, v, **options)
 
 
 def _differences(f, hosts, k, v, device, step):

@@ -44,7 +44,7 @@ def trace(loss):
     if not isinstance(loss, Tensor) or loss.creator is None:
         raise GraphError("trace() needs a Tensor that was computed from one that requires a gradient")
     rows, ids = [], {}
-    for t in reversed([*order(loss)]):
+    for t in reversed(order(loss)):
         if t.creator is None:
             ids[id(t)] = "leaf"
             continue

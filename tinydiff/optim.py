@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from .backend import device_of, to_device, to_host, xp_of
-from .nn.module import flatten
+from .parameter import flatten
 
 
 class _OverFlat:
@@ -126,8 +126,10 @@ class Adam(Optimizer):
     def update(self, theta, g):
         xp = xp_of(theta)
         b1, b2 = self.betas
-        self.m += (1 - b1) * (g - self.m)
-        self.v += (1 - b2) * (g * g - self.v)
+        self.m *= b1
+        self.m += (1 - b1) * g
+        self.v *= b2
+        self.v += (1 - b2) * (g * g)
         c1, c2 = 1 - b1**self.steps, 1 - b2**self.steps
         step = self.m / (xp.sqrt(self.v) * c2**-0.5 + self.eps)
         if self.weight_decay:

@@ -7,6 +7,8 @@ The chain rule, applied once at every operation from the loss L down to the leav
 `Tensor.backward` is lent from here; `grad`, `value_and_grad` and `vjp` are its functional forms.
 """
 
+from heapq import heappop, heappush
+
 import numpy as np
 
 from .backend import SCALARS, check_devices, is_array, xp_of
@@ -55,66 +57,54 @@ def _seed(y, g, create_graph):
     return g if g.dtype == y.dtype else g.astype(y.dtype)
 
 
-def order(y, stop=()):
-    """Yield the tensors behind y, each after everything computed from it (a topological order).
+def order(y, oldest=0):
+    """The tensors behind y that were made since number `oldest`, latest first; y is the first.
 
-    Why the order matters: a = 1; b = a + a; c = b + b. Walking c -> b -> a -> b -> a, depth first,
-    would push b's first half-gradient down to a, then push the whole down again. Here a tensor waits
-    until all its uses have been counted off, so its gradient is complete when it is reached.
-
-    `stop`: ids of tensors that the walk does not look behind. Iterative, linear in the tape's length.
+    A tensor is younger than everything it was computed from: this is a topological order.
     """
-    uses, seen = {}, [y]
-    for t in seen:  # grows while it is walked
-        if t.creator is not None and id(t) not in stop:
-            for x in t.creator.tensors():
-                if id(x) not in uses:
-                    uses[id(x)] = 0
-                    seen.append(x)
-                uses[id(x)] += 1
-    del seen  # so that an intermediate result is freed once the walk has passed it
-    ready = [y]
+    found, ready = {y.number: y}, [y]
     while ready:
         t = ready.pop()
-        above = () if t.creator is None or id(t) in stop else t.creator.tensors()
-        yield t
-        for x in above:
-            uses[id(x)] -= 1
-            if not uses[id(x)]:
+        for x in t.creator.tensors() if t.creator is not None else ():
+            if x.number >= oldest and x.number not in found:
+                found[x.number] = x
                 ready.append(x)
+    return [found[number] for number in sorted(found, reverse=True)]
 
 
 def _walk(y, g, create_graph, wrt=None):
     """Walk the tape from y, whose gradient is g: yields each tensor with its complete gradient, then
     goes on through its creator.
 
-    With `wrt` (a list of tensors) the walk ends at them and takes only paths that lead to one of
-    them. Else, without create_graph, the tape is freed on the way.
+    With `wrt` (a list of tensors) it takes only paths that lead to one of them. Else, without
+    create_graph, the tape is freed on the way.
     """
-    walk = _steps(y, g, create_graph, wrt)
+    walk = _steps(y, g, create_graph, wrt and _leading_to(wrt, y))
     watch = current_mode().watch or (Hooks() if Tensor.any_hooks else None)
     return walk if watch is None else watch.over(walk)
 
 
-def _steps(y, g, create_graph, wrt):
-    stop = () if wrt is None else {id(x) for x in wrt}
-    tensors, wanted = order(y, stop), None
-    if wrt is not None:
-        tensors = list(tensors)
-        wanted = _leading_to(stop, tensors)
-    grads = {id(y): g}
-    for t in tensors:
-        g = grads.pop(id(t), None)
-        if g is None:  # no path to `wrt`
-            continue
+def _steps(y, g, create_graph, wanted):
+    """The walk itself: iterative, always on from the youngest tensor that a gradient has reached.
+
+    Why the order matters: a = 1; b = a + a; c = b + b. Walking c -> b -> a -> b -> a, depth first,
+    would push b's first half-gradient down to a, then push the whole down again. Everything computed
+    from b is younger than b, so when b is the youngest left its gradient is complete.
+    """
+    grads, ready = {y.number: g}, [(-y.number, y)]
+    while ready:
+        _, t = heappop(ready)
+        g = grads.pop(t.number)
+        if isinstance(g, np.generic):  # NumPy turns 0-d results into scalars
+            g = np.asarray(g)
         yield t, g
         f = t.creator
-        if f is None or id(t) in stop:
+        if f is None:
             continue
-        if f.versions:
-            f.check_unchanged()
-        if wrt is not None:
-            f = _copy(f, needs=[need and id(x) in wanted for x, need in zip(f.inputs, f.needs)])
+        if f.inputs is None or f.versions:
+            f.check_tape()
+        if wanted is not None:
+            f = _copy(f, needs=[n and x.number in wanted for x, n in zip(f.inputs, f.needs)])
         results = _recorded(f, t, g) if create_graph else f.backward(g)
         if len(results) != len(f.inputs):
             raise GraphError(
@@ -122,12 +112,16 @@ def _steps(y, g, create_graph, wrt):
                 f"{len(f.inputs)} inputs; it must return a tuple, one for each"
             )
         for x, gx, need in zip(f.inputs, results, f.needs):
-            if need:
-                if gx is None or gx.shape != x.data.shape or gx.dtype != x.data.dtype:
-                    raise GraphError(_mismatch(f, x, gx))
-                before = grads.get(id(x))
-                grads[id(x)] = gx if before is None else before + gx
-        if wrt is None and not create_graph:
+            if not need:
+                continue
+            if gx is None or gx.shape != x.data.shape or gx.dtype != x.data.dtype:
+                raise GraphError(_mismatch(f, x, gx))
+            if x.number in grads:
+                grads[x.number] = grads[x.number] + gx
+            else:
+                grads[x.number] = gx
+                heappush(ready, (-x.number, x))
+        if wanted is None and not create_graph:
             f.free()
 
 
@@ -139,14 +133,12 @@ def _mismatch(f, x, gx):
     )
 
 
-def _leading_to(targets, tensors):
-    """Ids of those among `tensors` (in order) from which one of `targets` can be reached."""
-    wanted = set()
-    for t in reversed(tensors):
-        if id(t) in targets or (
-            t.creator is not None and any(id(x) in wanted for x in t.creator.tensors())
-        ):
-            wanted.add(id(t))
+def _leading_to(targets, y):
+    """Numbers of the tensors behind y, y included, from which one of `targets` can be reached."""
+    wanted = {x.number for x in targets}
+    for t in reversed(order(y, min(wanted))):
+        if t.creator is not None and any(x.number in wanted for x in t.creator.tensors()):
+            wanted.add(t.number)
     return wanted
 
 
@@ -191,12 +183,13 @@ def _bound(f, y):
 def _gradients(y, inputs, needs, g, create_graph):
     """The gradient of each needed input of y, None for the others; no `.grad` is touched."""
     wrt = [x for x, need in zip(inputs, needs) if need]
-    found = {id(x): xp_of(x.data).zeros(x.shape, dtype=x.dtype) for x in wrt}
-    if y.requires_grad:
-        found.update((id(x), gx) for x, gx in _walk(y, g, create_graph, wrt) if id(x) in found)
+    found = {x.number: xp_of(x.data).zeros(x.shape, dtype=x.dtype) for x in wrt}
+    if y.requires_grad and wrt:
+        walk = _walk(y, g, create_graph, wrt)
+        found.update((x.number, gx) for x, gx in walk if x.number in found)
     if create_graph:
         found = {k: gx if isinstance(gx, Tensor) else wrap(gx, False) for k, gx in found.items()}
-    return tuple(found[id(x)] if need else None for x, need in zip(inputs, needs))
+    return tuple(found[x.number] if need else None for x, need in zip(inputs, needs))
 
 
 class Alias(Function):

@@ -8,6 +8,7 @@ Tensor its operators.
 
 from contextlib import contextmanager
 from contextvars import ContextVar
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ class Mode(NamedTuple):
 
 _mode = ContextVar("mode", default=Mode())
 current_mode = _mode.get
+_numbers = count()
 
 
 @contextmanager
@@ -56,9 +58,10 @@ class Tensor:
     `.grad` is None until a `backward` reaches this leaf; then it is a bare array (a Tensor after
     `backward(create_graph=True)`). Tensors cannot be written into: the tape may need the old values.
     `.flat` is the buffer of parameters, if any, that the array is a view of: it counts its changes.
+    `.number` counts tensors in the order they are made.
     """
 
-    __slots__ = ("__weakref__", "creator", "data", "flat", "grad", "hooks", "requires_grad")
+    __slots__ = ("__weakref__", "creator", "data", "flat", "grad", "hooks", "number", "requires_grad")
     any_hooks = False  # whether any tensor was ever given a hook
     __array_priority__ = 100  # device arrays leave `array + tensor` to the Tensor
     __hash__ = object.__hash__  # `==` compares elements, so identity must be said explicitly
@@ -81,6 +84,7 @@ class Tensor:
             raise TypeError(f"only floating-point tensors have gradients, this one is {data.dtype}")
         self.data, self.requires_grad = data, requires_grad
         self.grad = self.creator = self.flat = self.hooks = None
+        self.number = next(_numbers)
 
     shape = property(lambda self: self.data.shape)
     dtype = property(lambda self: self.data.dtype)
@@ -153,6 +157,7 @@ def wrap(data, requires_grad, creator=None):
     t = Tensor.__new__(Tensor)
     t.data, t.requires_grad, t.creator = data, requires_grad, creator
     t.grad = t.flat = t.hooks = None
+    t.number = next(_numbers)
     return t
 
 
@@ -188,7 +193,7 @@ class Function:
         raise GraphError(f"{type(self).__name__} has no gradient")
 
     def __call__(self, *inputs, **hyper):
-        arrays, needs, tensors, on_host, flat = [], [], False, True, None
+        arrays, needs, flat, tensors, on_host = [], [], None, False, True
         for x in inputs:
             need = False
             if isinstance(x, Tensor):
@@ -230,15 +235,16 @@ class Function:
 
     def tensors(self):
         """The inputs that want a gradient."""
+        self.check_tape()
+        return [x for x, need in zip(self.inputs, self.needs) if need]
+
+    def check_tape(self):
+        """Raise GraphError if the tape was freed, or a saved array written into since the forward."""
         if self.inputs is None:
             raise GraphError(
                 f"the tape behind this {type(self).__name__} was freed by an earlier backward(); "
                 "compute the loss again, or keep the tape with backward(create_graph=True)"
             )
-        return [x for x, need in zip(self.inputs, self.needs) if need]
-
-    def check_unchanged(self):
-        """Raise GraphError if an array that this operation saved was written into since."""
         for x, version in self.versions:
             if x.flat.version != version and any(v is x.data for v in self.saved.values()):
                 raise GraphError(

@@ -179,21 +179,8 @@ def _binary(name, swapped=False, in_place=False):
     return method
 
 
-for _name in (
-    "add",
-    "sub",
-    "mul",
-    "truediv",
-    "floordiv",
-    "mod",
-    "pow",
-    "matmul",
-    "and",
-    "or",
-    "xor",
-    "lshift",
-    "rshift",
-):
+_ARITHMETIC = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift"
+for _name in _ARITHMETIC.split():
     _function = _name + "_" if _name in ("and", "or") else _name
     setattr(DeviceArray, f"__{_name}__", _binary(_function))
     setattr(DeviceArray, f"__r{_name}__", _binary(_function, swapped=True))

@@ -66,7 +66,7 @@ def entry(owner, thing, ufunc):
 
 
 def parameters(function):
-    """The names of a function's parameters; compiled ones state them in their first doc line."""
+    """The names of a function's parameters; compiled ones state them first in their docstring."""
     try:
         found = inspect.signature(function).parameters.values()
     except (ValueError, TypeError):
@@ -76,11 +76,11 @@ def parameters(function):
 
 
 def documented_parameters(function):
-    """`name(self, a, axis=None, *args) -> result` on the first doc line, as a list of names."""
-    first = (function.__doc__ or "").strip().partition("\n")[0]
+    """`name(self, a, axis=None, *args) -> result` as the first paragraph, as a list of names."""
+    first = " ".join((function.__doc__ or "").strip().partition("\n\n")[0].split())
     inside = re.match(r"[\w.]+\((.*?)\)(?: ->|$)", first)
     if inside is None:
-        raise ValueError(f"no signature in the first doc line of {function!r}: {first!r}")
+        raise ValueError(f"the docstring does not begin with a signature: {function!r}: {first!r}")
     without_defaults = re.sub(r"\([^()]*\)|\[[^\[\]]*\]", "", inside[1])
     names = [p.partition("=")[0].strip().rpartition(" ")[2] for p in without_defaults.split(",")]
     return [name.replace("\\", "") for name in names if name not in ("", "self", "/", "*", "\\*")]

@@ -5,9 +5,7 @@ import threading
 from .base import Backend, seed_from
 from .errors import DeviceError
 
-REMEDY = (
-    "pip install 'cupy-cuda13x[ctk]>=14.2,<15' (or 'cupy-cuda12x[ctk]>=14.2,<15' for CUDA 12)"
-)
+REMEDY = "pip install 'cupy-cuda13x[ctk]>=14.2,<15' (or 'cupy-cuda12x[ctk]>=14.2,<15' for CUDA 12)"
 
 
 class CupyBackend(Backend):

@@ -44,9 +44,8 @@ def resolve(device):
     """
     if device == "cuda":
         device = "cuda:0"
-    known = isinstance(device, str)
-    gpu = known and re.fullmatch(r"cuda:(0|[1-9]\d*)", device)
-    backend = backend_named("cuda" if gpu else device) if known else None
+    name = "cuda" if re.fullmatch(r"cuda:(0|[1-9]\d*)", str(device)) else device
+    backend = backend_named(name) if isinstance(name, str) else None
     if backend is None:
         raise DeviceError(
             f"unknown device {device!r}: expected one of {', '.join(known_devices())}, cuda:1, ..."

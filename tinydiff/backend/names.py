@@ -36,7 +36,7 @@ NAMES = {
     "var": ("axis", "dtype", "out", "ddof", "keepdims"),
     "std": ("axis", "dtype", "out", "ddof", "keepdims"),
     "cumsum": ("axis", "dtype", "out"),
-    "sort": ("axis",),
+    "sort": ("axis",),  # sort and argsort run in Thrust, which may wait for the device
     "argsort": ("axis",),
     # products
     "matmul": _OUT,

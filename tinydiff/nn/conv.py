@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from ..ops import conv1d, conv2d, conv_transpose2d
-from .module import Module, Parameter, check_sizes, generator, scaled_normal
+from ..parameter import Parameter
+from .module import Module, check_sizes, generator, scaled_normal
 
 
 class _Conv(Module):

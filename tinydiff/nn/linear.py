@@ -3,7 +3,8 @@
 import numpy as np
 
 from ..ops import dropout, embedding, matmul
-from .module import Module, Parameter, check_sizes, generator, scaled_normal
+from ..parameter import Parameter
+from .module import Module, check_sizes, generator, scaled_normal
 
 
 class Linear(Module):

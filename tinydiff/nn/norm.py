@@ -6,8 +6,9 @@ import numpy as np
 
 from ..backend import to_device
 from ..ops import batch_norm, group_norm, layer_norm, mean, var
+from ..parameter import Parameter
 from ..tensor import Tensor
-from .module import Module, Parameter, check_sizes
+from .module import Module, check_sizes
 
 
 class _Norm(Module):

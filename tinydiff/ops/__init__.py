@@ -8,6 +8,9 @@
     pool          pooling, upsampling                         attention   attention, embedding, dropout
 """
 
+import operator
+
+from ..backend import check_devices
 from ..tensor import Tensor
 from .activations import gelu, sigmoid, silu, softplus, tanh
 from .attention import attention, dropout, embedding
@@ -47,6 +50,7 @@ from .shape import (
     stack,
     swapaxes,
     take,
+    to,
     transpose,
 )
 from .softmax import cross_entropy, log_softmax, logaddexp, logsumexp, mse, softmax
@@ -69,7 +73,9 @@ def _compare(name):
 
     def op(a, b):
         b = operand(b)
-        return getattr(a.data, name)(b.data if isinstance(b, Tensor) else b)
+        b = b.data if isinstance(b, Tensor) else b
+        check_devices((a.data, b))
+        return getattr(operator, name)(a.data, b)
 
     return op
 
@@ -84,17 +90,14 @@ def _transpose(x, *axes):
 
 def _ufunc(self, ufunc, method, *inputs, **kwargs):
     """np.exp(tensor) is td.exp(tensor)."""
-    op = globals().get(_NUMPY_NAMES.get(ufunc.__name__, ufunc.__name__))
-    if ufunc.__name__ in _COMPARISONS:
-        a, b = inputs
-        if isinstance(a, Tensor):
-            return getattr(a, f"__{_COMPARISONS[ufunc.__name__][0]}__")(b)
-        return getattr(b, f"__{_COMPARISONS[ufunc.__name__][1]}__")(a)
-    if ufunc.__name__ not in _NUMPY_NAMES and ufunc.__name__ not in __all__:
-        op = None
-    if op is None or method != "__call__" or kwargs:
+    name = _NUMPY_NAMES.get(ufunc.__name__, ufunc.__name__)
+    if method != "__call__" or kwargs or name not in (*__all__, *_COMPARISONS):
         raise TypeError(f"np.{ufunc.__name__} with these arguments has no form for Tensors; see td.ops")
-    return op(*inputs)
+    if name in __all__:
+        return globals()[name](*inputs)
+    a, b = inputs
+    there, back = _COMPARISONS[name]
+    return getattr(operator, there)(a, b) if isinstance(a, Tensor) else getattr(operator, back)(b, a)
 
 
 def _array_function(self, function, types, args, kwargs):
@@ -132,8 +135,8 @@ Tensor.__neg__ = negative
 Tensor.__abs__ = abs
 Tensor.__getitem__ = getitem
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
-    setattr(Tensor, f"__{_name}__", _compare(f"__{_name}__"))
-Tensor.sum, Tensor.mean, Tensor.astype = sum, mean, astype
+    setattr(Tensor, f"__{_name}__", _compare(_name))
+Tensor.sum, Tensor.mean, Tensor.astype, Tensor.to = sum, mean, astype, to
 Tensor.reshape, Tensor.transpose = _reshape, _transpose
 Tensor.T = property(transpose)
 Tensor.__array_ufunc__ = _ufunc

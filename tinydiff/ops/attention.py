@@ -6,7 +6,7 @@ from ..backend import device_of, is_array, uniform, xp_of
 from ..tensor import Tensor
 from .linalg import matmul
 from .select import where
-from .shape import getitem, swapaxes
+from .shape import getitem, shape_of, swapaxes
 from .softmax import softmax
 
 
@@ -18,19 +18,23 @@ def attention(q, k, v, mask=None, causal=False):
     mask: bool, broadcastable to (..., L, S); True where a query may attend. causal (L = S): position
     i attends to 0..i only. A query that may attend nowhere has no answer: ValueError on the host.
     """
-    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+    ndim = min(len(shape_of(x)) for x in (q, k, v))
+    if ndim < 2 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
         raise ValueError(
             "attention() needs q (..., L, D), k (..., S, D) and v (..., S, E), "
             f"got {q.shape}, {k.shape} and {v.shape}"
         )
     scores = matmul(q, swapaxes(k, -1, -2)) * q.shape[-1] ** -0.5
-    mask = mask.data if isinstance(mask, Tensor) else mask
-    if isinstance(mask, np.ndarray) and not mask.any(axis=-1).all():
-        raise ValueError("attention() mask leaves a query without any key to attend to")
-    if causal:
-        mask = _and(mask, _causal(scores))
+    allowed = _causal(scores) if causal else None
     if mask is not None:
-        scores = where(mask, scores, -np.inf)
+        mask = mask.data if isinstance(mask, Tensor) else mask
+        if getattr(mask, "dtype", None) != bool:
+            raise TypeError("attention() needs a bool mask, True where a query may attend to a key")
+        allowed = mask if allowed is None else xp_of(mask, allowed).logical_and(mask, allowed)
+        if isinstance(allowed, np.ndarray) and not allowed.any(axis=-1).all():
+            raise ValueError("attention() mask leaves a query without any key to attend to")
+    if allowed is not None:
+        scores = where(allowed, scores, -np.inf)
     return matmul(softmax(scores, -1), v)
 
 
@@ -44,10 +48,6 @@ def _causal(scores):
     return i.reshape(-1, 1) >= i.reshape(1, -1)
 
 
-def _and(mask, other):
-    return other if mask is None else mask & other
-
-
 def embedding(table, ids):
     """Rows of `table` (n, d) at `ids` (any shape of ints): (..., d).
 
@@ -57,8 +57,9 @@ def embedding(table, ids):
     ids = ids if is_array(ids) else np.asarray(ids)
     if ids.dtype.kind not in "iu":
         raise TypeError(f"embedding() needs integer ids, got {ids.dtype}")
-    if isinstance(ids, np.ndarray) and ids.size and not 0 <= ids.min() <= ids.max() < table.shape[0]:
-        raise IndexError(f"embedding() ids must lie in 0..{table.shape[0] - 1}")
+    n = shape_of(table)[0]
+    if isinstance(ids, np.ndarray) and ids.size and not 0 <= ids.min() <= ids.max() < n:
+        raise IndexError(f"embedding() ids must lie in 0..{n - 1}")
     return getitem(table, ids)
 
 
@@ -72,5 +73,5 @@ def dropout(x, p, rng):
     if not p:
         return x
     data = x.data if isinstance(x, Tensor) else x
-    kept = uniform(rng, x.shape, x.dtype, device_of(data)) >= p
-    return x * (kept.astype(x.dtype) * (1 / (1 - p)))
+    kept = uniform(rng, shape_of(x), x.dtype, device_of(data)) >= p
+    return x * (kept.astype(x.dtype) * (1 / (1 - float(p))))

@@ -12,8 +12,8 @@ and in W, and so are both gradients; their gradients are the same three maps aga
 
 from ..backend import fast_form, xp_of
 from ..tensor import Function
-from .shape import reshape, swapaxes
-from .windows import fold, geometry, unfold
+from .shape import reshape, same_dtype, shape_of, swapaxes
+from .windows import fold, geometry, two, unfold
 
 
 def _columns(x, geo):
@@ -124,23 +124,25 @@ def conv2d(x, W, b=None, stride=1, padding=0, dilation=1, groups=1):
     stride, padding (zeros on both sides) and dilation: one whole number, or (height, width).
     With groups, group k of the inputs meets group k of the outputs only. Raises ValueError.
     """
-    _check_weights("conv2d", x, W, groups, W.ndim == 4 and x.shape[-1] == groups * W.shape[2])
+    if (
+        (len(shape_of(x)), len(shape_of(W))) != (4, 4)
+        or groups < 1
+        or x.shape[3] != groups * W.shape[2]
+        or W.shape[3] % groups
+    ):
+        raise ValueError(
+            "conv2d() needs images (N, H, W, C_in) and weights (kh, kw, C_in/groups, C_out) with C_out "
+            f"a multiple of groups, got {x.shape}, {W.shape} and groups={groups}"
+        )
+    x, W = same_dtype("conv2d", (x, W))
     geo = geometry("conv2d", x.shape, W.shape[:2], stride, padding, dilation, groups)
     y = Conv2d()(x, W, geo=geo)
     return y if b is None else y + b
 
 
-def _check_weights(name, x, W, groups, fits):
-    if groups < 1 or x.ndim != 4 or not fits or W.shape[-1] % groups:
-        raise ValueError(
-            f"{name}() needs images (N, H, W, C_in) and weights (kh, kw, C_in/groups, C_out) with "
-            f"C_out a multiple of groups, got {x.shape}, {W.shape} and groups={groups}"
-        )
-
-
 def conv1d(x, W, b=None, stride=1, padding=0, dilation=1, groups=1):
     """Convolution of sequences x (N, L, C_in) with W (k, C_in/groups, C_out): images of height 1."""
-    if x.ndim != 3 or W.ndim != 3:
+    if (len(shape_of(x)), len(shape_of(W))) != (3, 3):
         raise ValueError(
             f"conv1d() needs sequences (N, L, C_in) and weights (k, C_in/groups, C_out), "
             f"got {x.shape} and {W.shape}"
@@ -157,16 +159,19 @@ def conv_transpose2d(x, W, b=None, stride=1, padding=0, output_padding=0):
     sizes can lead to x's size, and `output_padding` (less than stride) chooses among them:
     OH = (H - 1) stride - 2 padding + kh + output_padding.
     """
-    if x.ndim != 4 or W.ndim != 4 or x.shape[-1] != W.shape[2]:
+    if (len(shape_of(x)), len(shape_of(W))) != (4, 4) or x.shape[3] != W.shape[2]:
         raise ValueError(
             "conv_transpose2d() needs images (N, H, W, C_in) and weights (kh, kw, C_in, C_out), "
             f"got {x.shape} and {W.shape}"
         )
-    two = [(v, v) if isinstance(v, int) else tuple(v) for v in (stride, padding, output_padding)]
-    if any(o < 0 or o >= s for o, s in zip(two[2], two[0])):
+    name, x, W = "conv_transpose2d", *same_dtype("conv_transpose2d", (x, W))
+    steps = two(name, "stride", stride, 1)
+    margins = two(name, "padding", padding, 0)
+    extra = two(name, "output_padding", output_padding, 0)
+    if any(e >= s for e, s in zip(extra, steps)):
         raise ValueError(f"output_padding must be 0..stride-1, got {output_padding} and {stride}")
-    image = [(n - 1) * s - 2 * p + k + o for n, k, s, p, o in zip(x.shape[1:3], W.shape[:2], *two)]
-    shape = (x.shape[0], *image, W.shape[3])
-    geo = geometry("conv_transpose2d", shape, W.shape[:2], stride, padding)
+    sizes = zip(x.shape[1:3], W.shape[:2], steps, margins, extra)
+    shape = (x.shape[0], *((n - 1) * s - 2 * p + k + e for n, k, s, p, e in sizes), W.shape[3])
+    geo = geometry(name, shape, W.shape[:2], stride, padding)
     y = ConvInput()(x, swapaxes(W, 2, 3), geo=geo)
     return y if b is None else y + b

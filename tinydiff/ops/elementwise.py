@@ -72,7 +72,7 @@ class Divide(Function):
 class Power(Function):
     """y = a^b
 
-    dy/da = b a^(b-1)
+    dy/da = b a^(b-1)        (0 where b = 0, also at a = 0)
     dy/db = y log a          (defined for a > 0; taken as 0 at a = 0, its limit for b > 0)
     dL/da = g b a^(b-1), dL/db = g y log a
     """
@@ -85,7 +85,7 @@ class Power(Function):
     def backward(self, g):
         ga = gb = None
         if self.needs[0]:
-            ga = g * (self.b * self.a ** (self.b - 1))
+            ga = g * (self.b * self.a ** (self.b - (self.b != 0)))
         if self.needs[1]:
             positive = self.a > 0
             if isinstance(self.a, (int, float)):
@@ -243,18 +243,33 @@ class Erf(Function):
 class LogNdtr(Function):
     """y = log Phi(x), Phi the standard normal's distribution function
 
-    dy/dx = phi(x) / Phi(x) = exp(log phi(x) - y), which no tail can overflow,
-            log phi(x) = -x^2 / 2 - log(2 pi) / 2
-    dL/dx = g exp(-x^2 / 2 - log(2 pi) / 2 - y)
+    dL/dx = g phi(x) / Phi(x)
     """
 
     def forward(self, x):
-        y = special("log_ndtr", x)
+        self.save(x=x)
+        return special("log_ndtr", x)
+
+    def backward(self, g):
+        return (g * InverseMills()(self.x),)
+
+
+class InverseMills(Function):
+    """y = phi(x) / Phi(x)         the normal density over its distribution function
+
+    Computed as sqrt(2 / pi) / erfcx(-x / sqrt 2), with erfcx(z) = exp(z^2) erfc(z): far to the left
+    phi and Phi underflow, and y, about -x, does not.
+    dy/dx = -x phi / Phi - phi^2 / Phi^2, since phi' = -x phi
+    dL/dx = -g y (x + y)
+    """
+
+    def forward(self, x):
+        y = (2 / math.pi) ** 0.5 / special("erfcx", x * -(0.5**0.5))
         self.save(x=x, y=y)
         return y
 
     def backward(self, g):
-        return (g * exp(square(self.x) * -0.5 - 0.5 * math.log(2 * math.pi) - self.y),)
+        return (-(g * self.y * (self.x + self.y)),)
 
 
 add, subtract, multiply = binary(Add), binary(Subtract), binary(Multiply)

@@ -1,11 +1,11 @@
 """Matrix products."""
 
-import numpy as np
+import math
 
-from ..backend import check_devices, xp_of
+from ..backend import xp_of
 from ..tensor import Function, Tensor
-from .reduce import broadcast_to
-from .shape import astype, reshape, swapaxes
+from .reduce import broadcast_to, common_shape
+from .shape import reshape, same_dtype, shape_of, swapaxes
 
 
 class Matmul(Function):
@@ -57,27 +57,26 @@ def matmul(a, b):
     A vector (k,) counts as a row on the left and as a column on the right. A stack (..., n, k)
     times one matrix (k, m) is computed as a single product of (N n, k) and (k, m).
     """
-    if a.ndim == 0 or b.ndim == 0:
+    if not shape_of(a) or not shape_of(b):
         raise ValueError("matmul() needs at least one axis in each operand; use * for numbers")
     if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
         raise ValueError(
             f"matmul() of shapes {a.shape} and {b.shape}: the last axis of the first and the "
             f"{'last but one' if b.ndim > 1 else 'only'} axis of the second must be equal"
         )
+    batch = common_shape(a.shape[:-2], b.shape[:-2])
     if not (isinstance(a, Tensor) or isinstance(b, Tensor)):
         return xp_of(a, b).matmul(a, b)
     if a.dtype != b.dtype:
-        dtype = np.result_type(a.dtype, b.dtype)
-        a, b = astype(a, dtype), astype(b, dtype)
+        a, b = same_dtype("matmul", (a, b))
     if a.ndim == 1:
-        return _without(matmul(reshape(a, (1, -1)), b), -2)
+        return _without(matmul(reshape(a, (1, -1)), b), -2 if b.ndim > 1 else -1)
     if b.ndim == 1:
         return _without(matmul(a, reshape(b, (-1, 1))), -1)
     if a.ndim > 2 and b.ndim == 2:
-        flat = Matmul()(reshape(a, (-1, a.shape[-1])), b)
+        flat = Matmul()(reshape(a, (math.prod(a.shape[:-1]), a.shape[-1])), b)
         return reshape(flat, (*a.shape[:-1], b.shape[-1]))
     if a.shape[:-2] != b.shape[:-2]:
-        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         a = broadcast_to(a, batch + a.shape[-2:])
         b = broadcast_to(b, batch + b.shape[-2:])
     return Matmul()(a, b)
@@ -100,14 +99,15 @@ def einsum(subscripts, *operands):
         raise ValueError(f"einsum() needs letters and '->', as 'ij,jk->ik', got {subscripts!r}")
     if len(letters) != len(operands):
         raise ValueError(f"einsum({subscripts!r}) names {len(letters)} operands, got {len(operands)}")
+    sizes = {}
     for own, x in zip(letters, operands):
-        if len(set(own)) != len(own) or len(own) != x.ndim:
+        if len(set(own)) != len(own) or len(own) != len(shape_of(x)):
             raise ValueError(f"einsum() operand {own!r} needs {x.ndim} different letters")
+        for letter, n in zip(own, x.shape):
+            if sizes.setdefault(letter, n) != n:
+                raise ValueError(f"einsum({subscripts!r}): {letter!r} is {sizes[letter]} and {n} long")
     if len(set(out)) != len(out) or not set(out) <= set(inputs):
         raise ValueError(f"einsum() output {out!r} needs different letters of {inputs!r}")
-    check_devices([x.data if isinstance(x, Tensor) else x for x in operands])
-    dtype = np.result_type(*(x.dtype for x in operands))
-    operands = [astype(x, dtype) for x in operands]
-    return Einsum()(*operands, letters=letters, out=out)
+    return Einsum()(*same_dtype("einsum", operands), letters=letters, out=out)
 
 

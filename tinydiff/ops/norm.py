@@ -9,7 +9,7 @@ from ..backend import fast_form
 from ..tensor import Function
 from .elementwise import sqrt
 from .reduce import axes_of, count, mean, var
-from .shape import reshape
+from .shape import reshape, shape_of
 
 
 def normalize_composed(x, axes, eps):
@@ -66,7 +66,7 @@ def normalize(x, axes, eps):
     """x with mean 0 and variance 1 over `axes`; eps keeps constant inputs finite."""
     axes = axes_of(x, axes)
     count("normalize", x, axes)
-    return Normalize()(x, axes=axes, eps=eps)
+    return Normalize()(x, axes=axes, eps=float(eps))
 
 
 def _scale_and_shift(name, x, gamma, beta):
@@ -87,7 +87,7 @@ def layer_norm(x, gamma, beta, eps=1e-5):
 
 def group_norm(x, groups, gamma, beta, eps=1e-5):
     """Normalised, for each sample and group of channels, over all positions. x: (N, ..., C)."""
-    if x.ndim < 2 or groups < 1 or x.shape[-1] % groups:
+    if len(shape_of(x)) < 2 or groups < 1 or x.shape[-1] % groups:
         raise ValueError(f"group_norm() cannot cut the channels of {x.shape} into {groups} groups")
     grouped = (x.shape[0], math.prod(x.shape[1:-1]), groups, x.shape[-1] // groups)
     y = reshape(normalize(reshape(x, grouped), (1, 3), eps), x.shape)
@@ -99,6 +99,8 @@ def batch_norm(x, gamma, beta, eps=1e-5, mean=None, var=None):
 
     With `mean` and `var` (C,) these are used instead of the batch's own, as in evaluation.
     """
+    if len(shape_of(x)) < 2:
+        raise ValueError(f"batch_norm() needs x (N, ..., C), got shape {x.shape}")
     if (mean is None) != (var is None):
         raise ValueError("batch_norm() needs mean and var together, or neither")
     if mean is None:

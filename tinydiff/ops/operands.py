@@ -4,7 +4,7 @@ import numpy as np
 
 from ..backend import SCALARS, is_array
 from ..tensor import Tensor
-from .reduce import broadcast_to
+from .reduce import broadcast_to, common_shape
 from .shape import astype
 
 
@@ -15,32 +15,22 @@ def pair(a, b):
     and cast back. Python numbers stay as they are: they take the other operand's dtype.
     """
     a, b = operand(a), operand(b)
+    if type(a) in SCALARS or type(b) in SCALARS or (a.shape == b.shape and a.dtype == b.dtype):
+        return a, b
     if not (isinstance(a, Tensor) or isinstance(b, Tensor)):
         return a, b
-    if type(a) in SCALARS or type(b) in SCALARS:
-        return a, b
-    if a.shape != b.shape:
-        try:
-            shape = np.broadcast_shapes(a.shape, b.shape)
-        except ValueError:
-            raise ValueError(
-                f"shapes {a.shape} and {b.shape} do not broadcast: going from the last axis back, "
-                "two sizes must be equal, or one of them 1"
-            ) from None
-        a = a if a.shape == shape else broadcast_to(a, shape)
-        b = b if b.shape == shape else broadcast_to(b, shape)
-    if a.dtype != b.dtype:
-        dtype = np.result_type(a.dtype, b.dtype)
-        a, b = astype(a, dtype), astype(b, dtype)
-    return a, b
+    shape, dtype = common_shape(a.shape, b.shape), np.result_type(a.dtype, b.dtype)
+    a = a if a.shape == shape else broadcast_to(a, shape)
+    b = b if b.shape == shape else broadcast_to(b, shape)
+    return astype(a, dtype), astype(b, dtype)
 
 
 def operand(x):
     """x as an operation's input: a Tensor, an array or a Python number."""
+    if isinstance(x, Tensor) or type(x) in SCALARS or is_array(x):
+        return x
     if isinstance(x, np.generic):
         return x.item()  # a NumPy scalar would promote float32 to float64
-    if isinstance(x, (Tensor, *SCALARS)) or is_array(x):
-        return x
     if isinstance(x, (list, tuple)):
         return Tensor(x).data
     raise TypeError(f"expected a Tensor, an array or a number, got {type(x).__name__}")
@@ -50,7 +40,7 @@ def unary(function):
     """The lowercase function of a Function with one operand."""
 
     def op(x):
-        return function()(operand(x))
+        return function()(x if isinstance(x, np.generic) else operand(x))
 
     return _named_after(function, op)
 

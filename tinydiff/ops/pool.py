@@ -1,13 +1,13 @@
 """Pooling and upsampling of images (N, H, W, C), composed of windows and reductions."""
 
 from .reduce import max, mean, repeat
-from .shape import reshape
+from .shape import reshape, shape_of
 from .windows import Windows, geometry
 
 
 def _windows(name, x, size, stride):
     """The pooling windows of x, (N, OH, OW, kh, kw, C), and the two axes to reduce."""
-    geo = geometry(name, x.shape, size, size if stride is None else stride, 0)
+    geo = geometry(name, shape_of(x), size, size if stride is None else stride, 0)
     (h, w), (kh, kw) = geo.image, geo.size
     if geo.size == geo.stride and h % kh == 0 and w % kw == 0:  # tiles: no pixel is in two windows
         tiles = reshape(x, (x.shape[0], h // kh, kh, w // kw, kw, x.shape[3]))
@@ -27,7 +27,7 @@ def avg_pool2d(x, size, stride=None):
 
 def upsample2d(x, factor):
     """Every pixel as a block of factor x factor pixels (nearest neighbour)."""
-    if x.ndim != 4:
+    if len(shape_of(x)) != 4:
         raise ValueError(f"upsample2d() needs an image batch (N, H, W, C), got shape {x.shape}")
     if not isinstance(factor, int) or factor < 1:
         raise ValueError(f"upsample2d() needs a whole factor >= 1, got {factor!r}")

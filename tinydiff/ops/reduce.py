@@ -9,13 +9,30 @@ import numpy as np
 
 from ..backend import xp_of
 from ..tensor import Function
-from .shape import flip, reshape
+from .shape import axis_of, flip, reshape, shape_of
 
 
 def axes_of(x, axis):
     """axis as a sorted tuple of distinct axes of x, counted from the front."""
-    axis = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
-    return tuple(sorted(np.lib.array_utils.normalize_axis_tuple(axis, x.ndim)))
+    if axis is None:
+        return tuple(range(len(shape_of(x))))
+    if not isinstance(axis, (tuple, list)):
+        return (axis_of(x, axis),)
+    axes = sorted(axis_of(x, i) for i in axis)
+    if len(set(axes)) < len(axes):
+        raise ValueError(f"axis {tuple(axis)} names one axis of shape {x.shape} twice")
+    return tuple(axes)
+
+
+def common_shape(*shapes):
+    """The shape that these broadcast to. Raises ValueError if there is none."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(
+            f"shapes {' and '.join(map(str, shapes))} do not broadcast: going from the last axis back, "
+            "sizes must be equal or 1"
+        ) from None
 
 
 def kept_shape(shape, axes):
@@ -145,19 +162,23 @@ def min(x, axis=None, keepdims=False):
 
 def cumsum(x, axis):
     """Running sums along one axis."""
-    return CumSum()(x, axis=axes_of(x, axis)[0])
+    return CumSum()(x, axis=axis_of(x, axis))
 
 
 def broadcast_to(x, shape):
     """x repeated to `shape` by NumPy's rules; a view, nothing is copied."""
-    return BroadcastTo()(x, shape=tuple(shape))
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    ends = shape[len(shape) - len(shape_of(x)) :]
+    if len(ends) != x.ndim or any(n not in (1, m) for n, m in zip(x.shape, ends)):
+        raise ValueError(f"broadcast_to() cannot repeat shape {x.shape} to {shape}")
+    return BroadcastTo()(x, shape=shape)
 
 
 def repeat(x, repeats, axis):
     """Every entry of x `repeats` (int) times in a row along `axis`: a broadcast along a new axis."""
     if not isinstance(repeats, int) or repeats < 0:
         raise ValueError(f"repeat() needs a whole number >= 0 of repeats, got {repeats!r}")
-    axis = axes_of(x, axis)[0]
+    axis = axis_of(x, axis)
     before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
     copies = broadcast_to(reshape(x, (*before, n, 1, *after)), (*before, n, repeats, *after))
     return reshape(copies, (*before, n * repeats, *after))

@@ -6,7 +6,7 @@ Comparisons of Tensors give bool arrays, which are constants of the tape.
 from ..backend import check_devices, xp_of
 from ..tensor import Function, Tensor
 from .operands import binary, operand, pair, unary
-from .reduce import broadcast_to
+from .reduce import broadcast_to, common_shape
 
 
 class Where(Function):
@@ -20,9 +20,8 @@ class Where(Function):
         return xp_of(condition).where(condition, a, b)
 
     def backward(self, g):
-        zero = g * 0.0
-        picked = where(self.condition, g, zero) if self.needs[0] else None
-        return picked, where(self.condition, zero, g) if self.needs[1] else None
+        ga = where(self.condition, g, 0.0) if self.needs[0] else None
+        return ga, where(self.condition, 0.0, g) if self.needs[1] else None
 
 
 def where(condition, a, b):
@@ -31,13 +30,11 @@ def where(condition, a, b):
     a, b = pair(a, b)
     if getattr(condition, "dtype", None) != bool:
         raise TypeError("where() needs a bool array as its condition, such as x > 0")
-    shaped = [x for x in (a, b) if hasattr(x, "shape")]
-    check_devices([condition] + [x.data if isinstance(x, Tensor) else x for x in shaped])
-    for x in shaped:
-        if x.shape != condition.shape:
-            shape = xp_of(condition).broadcast_shapes(x.shape, condition.shape)
-            condition = broadcast_to(condition, shape)
-            a, b = (broadcast_to(y, shape) if hasattr(y, "shape") else y for y in (a, b))
+    check_devices([condition] + [x.data if isinstance(x, Tensor) else x for x in (a, b)])
+    shape = common_shape(condition.shape, *(x.shape for x in (a, b) if hasattr(x, "shape")))
+    condition, a, b = (
+        broadcast_to(x, shape) if getattr(x, "shape", shape) != shape else x for x in (condition, a, b)
+    )
     return Where()(a, b, condition=condition)
 
 
@@ -84,16 +81,18 @@ class Clip(Function):
         return xp_of(x).clip(x, low, high)
 
     def backward(self, g):
-        inside = self.x == self.x if self.low is None else self.x >= self.low
-        if self.high is not None:
-            inside = inside & (self.x <= self.high)
+        low, high = self.low, self.high
+        inside = self.x <= high if low is None else self.x >= low
+        if low is not None and high is not None:
+            inside = inside & (self.x <= high)
         return (g * inside,)
 
 
 def clip(x, low, high):
     """x limited to [low, high]; low and high are numbers, or None for no bound on that side."""
-    if low is not None and high is not None and low > high:
-        raise ValueError(f"clip() needs low <= high, got low={low} and high={high}")
+    low, high = (v if v is None else operand(v) for v in (low, high))
+    if low is None and high is None or None not in (low, high) and not low <= high:
+        raise ValueError(f"clip() needs a bound, and low <= high, got low={low} and high={high}")
     return Clip()(operand(x), low=low, high=high)
 
 

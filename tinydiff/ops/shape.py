@@ -1,8 +1,9 @@
 """Operations that move elements without changing them: each adjoint moves the gradient back."""
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
-from ..backend import is_array, scatter_add, to_device_of, xp_of
+from ..backend import device_of, is_array, scatter_add, to_device, to_device_of, xp_of
 from ..tensor import Function, Tensor
 
 
@@ -113,6 +114,20 @@ class Flip(Function):
         return (flip(g, self.axis),)
 
 
+class ToDevice(Function):
+    """y = x on another device
+
+    dL/dx = g on the device of x
+    """
+
+    def forward(self, x, device):
+        self.device = device_of(x)
+        return to_device(x, device)
+
+    def backward(self, g):
+        return (to(g, self.device),)
+
+
 class AsType(Function):
     """y = x in another floating-point type
 
@@ -127,6 +142,18 @@ class AsType(Function):
         return (astype(g, self.dtype),)
 
 
+def shape_of(x):
+    """The shape of a Tensor or an array. Raises TypeError for anything else."""
+    if not hasattr(x, "shape"):
+        raise TypeError(f"expected a Tensor or an array, got {type(x).__name__}")
+    return x.shape
+
+
+def axis_of(x, axis):
+    """One axis of x, counted from the front. Raises AxisError, TypeError."""
+    return normalize_axis_index(axis, len(shape_of(x)))
+
+
 def reshape(x, shape):
     """x in another shape with as many elements; one size may be -1."""
     return Reshape()(x, shape=shape)
@@ -134,15 +161,19 @@ def reshape(x, shape):
 
 def transpose(x, axes=None):
     """x with its axes in another order (default: reversed)."""
-    axes = range(x.ndim)[::-1] if axes is None else axes
-    return Transpose()(x, axes=np.lib.array_utils.normalize_axis_tuple(axes, x.ndim))
+    ndim = len(shape_of(x))
+    axes = range(ndim)[::-1] if axes is None else [axis_of(x, axis) for axis in axes]
+    if sorted(axes) != list(range(ndim)):
+        raise ValueError(f"transpose() needs each of {ndim} axes once, got {tuple(axes)}")
+    return Transpose()(x, axes=tuple(axes))
 
 
 def swapaxes(x, a, b):
     """x with axes a and b exchanged."""
+    a, b = axis_of(x, a), axis_of(x, b)
     axes = list(range(x.ndim))
-    axes[a], axes[b] = axes[b], axes[a]
-    return transpose(x, axes)
+    axes[a], axes[b] = b, a
+    return Transpose()(x, axes=tuple(axes))
 
 
 def getitem(x, index):
@@ -151,78 +182,92 @@ def getitem(x, index):
     An index array on the host that reaches out of bounds is an IndexError, also for device arrays.
     """
     parts = index if isinstance(index, tuple) else (index,)
-    parts = tuple(_index_array(p, x) for p in parts)
+    parts = tuple(map(_index_array, parts))
+    arrays = [p for p in parts if is_array(p)]
+    if arrays:
+        data = x.data if isinstance(x, Tensor) else x
+        if not isinstance(data, np.ndarray) and all(isinstance(p, np.ndarray) for p in arrays):
+            np.broadcast_to(False, x.shape)[parts]  # NumPy looks at the bounds, a GPU would not
+        parts = tuple(to_device_of(p, data) if is_array(p) else p for p in parts)
     return GetItem()(x, index=parts if isinstance(index, tuple) else parts[0])
 
 
-def _index_array(part, x):
+def _index_array(part):
     part = part.data if isinstance(part, Tensor) else part
-    part = np.asarray(part) if isinstance(part, list) else part
-    if is_array(part):
-        if part.dtype.kind not in "iub":
-            raise IndexError(f"an index array holds ints or bools, not {part.dtype}")
-        part = to_device_of(part, x.data if isinstance(x, Tensor) else x)
+    if isinstance(part, (list, tuple, range)):
+        part = np.asarray(part, dtype=None if len(part) else int)
+    if is_array(part) and part.dtype.kind not in "iub":
+        raise IndexError(f"an index array holds ints or bools, not {part.dtype}")
     return part
 
 
 def take(x, indices, axis):
     """The entries of x at `indices` (int array) along `axis`."""
-    axis = np.lib.array_utils.normalize_axis_index(axis, x.ndim)
-    n = x.shape[axis]
-    if isinstance(indices, (np.ndarray, list)):
-        indices = np.asarray(indices)
-        if indices.size and (indices.min() < -n or indices.max() >= n):
-            raise IndexError(f"take() of index outside -{n}..{n - 1} along axis {axis}")
-    return getitem(x, (slice(None),) * axis + (indices,))
+    return getitem(x, (slice(None),) * axis_of(x, axis) + (indices,))
 
 
 def concatenate(xs, axis=0):
     """Arrays of equal shape, but for `axis`, joined along `axis`."""
-    xs = _same_dtype(xs)
-    return Concatenate()(*xs, axis=np.lib.array_utils.normalize_axis_index(axis, xs[0].ndim))
+    xs = same_dtype("concatenate", xs)
+    axis = axis_of(xs[0], axis)
+    rest = {x.shape[:axis] + x.shape[axis + 1 :] for x in xs}
+    if len(rest) > 1 or any(x.ndim != xs[0].ndim for x in xs):
+        shapes = ", ".join(str(x.shape) for x in xs)
+        raise ValueError(f"concatenate() needs equal shapes but for axis {axis}, got {shapes}")
+    return Concatenate()(*xs, axis=axis)
 
 
 def stack(xs, axis=0):
     """Arrays of one shape, joined along a new axis."""
-    xs = _same_dtype(xs)
-    axis = np.lib.array_utils.normalize_axis_index(axis, xs[0].ndim + 1)
+    xs = same_dtype("stack", xs)
+    axis = normalize_axis_index(axis, xs[0].ndim + 1)
     shape = xs[0].shape[:axis] + (1,) + xs[0].shape[axis:]
     if any(x.shape != xs[0].shape for x in xs):
         raise ValueError(f"stack() needs equal shapes, got {', '.join(str(x.shape) for x in xs)}")
     return concatenate([reshape(x, shape) for x in xs], axis)
 
 
-def _same_dtype(xs):
+def same_dtype(name, xs):
+    """A list of Tensors or arrays in the dtype that NumPy would promote them to."""
     xs = list(xs)
     if not xs:
-        raise ValueError("concatenate() and stack() need at least one array")
+        raise ValueError(f"{name}() needs at least one array")
+    for x in xs:
+        shape_of(x)
     dtype = np.result_type(*(x.dtype for x in xs))
-    return [x if x.dtype == dtype else astype(x, dtype) for x in xs]
+    return [astype(x, dtype) for x in xs]
 
 
 def split(x, parts, axis=0):
     """x cut along `axis`: into `parts` equal pieces (int), or at the given positions (list)."""
+    axis = axis_of(x, axis)
     n = x.shape[axis]
     if isinstance(parts, int):
         if parts < 1 or n % parts:
             raise ValueError(f"split() cannot cut an axis of {n} into {parts} equal parts")
-        parts = range(n // parts, n, n // parts) if n else []
+        parts = [n // parts * k for k in range(1, parts)]
     cuts = [0, *parts, n]
-    front = (slice(None),) * np.lib.array_utils.normalize_axis_index(axis, x.ndim)
+    front = (slice(None),) * axis
     return [getitem(x, (*front, slice(a, b))) for a, b in zip(cuts, cuts[1:])]
 
 
 def pad(x, widths, value=0.0):
     """x with `value` around it. widths: (before, after) for each axis, or one int for all."""
-    widths = [(widths, widths)] * x.ndim if isinstance(widths, int) else [tuple(w) for w in widths]
-    if len(widths) != x.ndim or any(len(w) != 2 or min(w) < 0 for w in widths):
-        raise ValueError(f"pad() needs (before, after) >= 0 for each of {x.ndim} axes, got {widths}")
-    return Pad()(x, widths=widths, value=value)
+    ndim = len(shape_of(x))
+    pairs = [(widths, widths)] * ndim if isinstance(widths, int) else list(widths)
+    if len(pairs) != ndim or not all(np.shape(p) == (2,) and min(p) >= 0 for p in pairs):
+        raise ValueError(f"pad() needs (before, after) >= 0 for each of {ndim} axes, got {widths}")
+    return Pad()(x, widths=pairs, value=value)
 
 
 def flip(x, axis):
     """x in reverse order along `axis`."""
-    return Flip()(x, axis=axis)
+    return Flip()(x, axis=axis_of(x, axis))
+
+
+def to(x, device):
+    """x on another device; its gradient comes back to the device of x."""
+    return ToDevice()(x, device=device)
 
 
 def astype(x, dtype):

@@ -9,14 +9,15 @@ from ..tensor import Function, Tensor
 from .elementwise import exp
 from .operands import binary
 from .reduce import axes_of, count, kept_shape, mean, sum
-from .shape import reshape
+from .select import where
+from .shape import reshape, shape_of
 
 
 class LogSumExp(Function):
     """y = log sum_i exp(x_i)         over `axes`
 
     Computed as m + log sum_i exp(x_i - m) with m = max x; the sum of no probability is log 0 = -inf.
-    dy/dx_i = exp(x_i) / sum_j exp(x_j) = exp(x_i - y)
+    dy/dx_i = exp(x_i) / sum_j exp(x_j) = exp(x_i - y), taken as 0 where y = -inf
     dL/dx_i = g exp(x_i - y)
     """
 
@@ -32,7 +33,7 @@ class LogSumExp(Function):
         return y
 
     def backward(self, g):
-        return (reshape(g, self.kept) * exp(self.x - reshape(self.y, self.kept)),)
+        return (reshape(g, self.kept) * exp(self.x - reshape(_finite(self.y), self.kept)),)
 
 
 class LogAddExp(Function):
@@ -47,7 +48,8 @@ class LogAddExp(Function):
         return y
 
     def backward(self, g):
-        return g * exp(self.a - self.y), g * exp(self.b - self.y)
+        y = _finite(self.y)
+        return g * exp(self.a - y), g * exp(self.b - y)
 
 
 class Softmax(Function):
@@ -101,13 +103,19 @@ class CrossEntropy(Function):
         xp = xp_of(x)
         self.save(x=x)
         classes = xp.arange(x.shape[1])
-        self.one_hot = (labels.reshape(-1, 1) == classes.reshape(1, -1)).astype(x.dtype)
+        chosen = labels.reshape(-1, 1) == classes.reshape(1, -1)
+        self.one_hot = chosen.astype(x.dtype)
         shifted = x - _finite_max(x, 1)
         log_sum = xp.log(xp.exp(shifted).sum(axis=1))
-        return (log_sum - (shifted * self.one_hot).sum(axis=1)).mean()
+        return (log_sum - xp.where(chosen, shifted, 0).sum(axis=1)).mean()  # 0 * -inf would be NaN
 
     def backward(self, g):
         return ((softmax(self.x, 1) - self.one_hot) * (g / self.x.shape[0]),)
+
+
+def _finite(y):
+    """y with 0 in place of -inf: -inf - y is -inf then, whose exp is 0, and not NaN."""
+    return where(y > -math.inf, y, 0.0)
 
 
 def _finite_max(x, axis):
@@ -149,7 +157,7 @@ def cross_entropy(logits, labels):
     """
     labels = labels.data if isinstance(labels, Tensor) else labels
     labels = labels if is_array(labels) else np.asarray(labels)
-    if logits.ndim != 2 or labels.shape != logits.shape[:1] or labels.dtype.kind not in "iu":
+    if len(shape_of(logits)) != 2 or labels.shape != logits.shape[:1] or labels.dtype.kind not in "iu":
         raise ValueError(
             "cross_entropy() needs logits (N, K) and integer labels (N,), "
             f"got {logits.shape} and {labels.shape} of {labels.dtype}"
@@ -164,7 +172,7 @@ def cross_entropy(logits, labels):
 
 def mse(a, b):
     """mean (a - b)^2, for arrays of one shape."""
-    if a.shape != b.shape:
+    if shape_of(a) != shape_of(b):
         raise ValueError(f"mse() of shapes {a.shape} and {b.shape}: they must be equal")
     d = a - b
     return mean(d * d)

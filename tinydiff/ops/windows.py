@@ -42,8 +42,8 @@ def geometry(name, shape, size, stride, padding, dilation=1, groups=1):
     """The Geometry of windows over an image of `shape` (N, H, W, C). Raises ValueError."""
     if len(shape) != 4:
         raise ValueError(f"{name}() needs an image batch (N, H, W, C), got shape {shape}")
-    size, stride = _two(name, "size", size, 1), _two(name, "stride", stride, 1)
-    padding, dilation = _two(name, "padding", padding, 0), _two(name, "dilation", dilation, 1)
+    size, stride = two(name, "size", size, 1), two(name, "stride", stride, 1)
+    padding, dilation = two(name, "padding", padding, 0), two(name, "dilation", dilation, 1)
     geo = Geometry(tuple(shape[1:3]), size, stride, padding, dilation, groups)
     if min(geo.out) < 1:
         raise ValueError(
@@ -53,11 +53,12 @@ def geometry(name, shape, size, stride, padding, dilation=1, groups=1):
     return geo
 
 
-def _two(name, what, value, least):
-    pair = (value, value) if isinstance(value, int) else tuple(value)
+def two(name, what, value, least):
+    """One or two whole numbers as (height, width). Raises ValueError for anything else."""
+    pair = value if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2 or any(not isinstance(v, int) or v < least for v in pair):
         raise ValueError(f"{name}() needs {what} as one or two whole numbers >= {least}, got {value!r}")
-    return pair
+    return tuple(pair)
 
 
 def unfold(x, geo):

@@ -1,0 +1,1 @@
+"""Rules that are read from the source: functions from a parsed module to its violations."""

@@ -1,0 +1,57 @@
+"""What a new Python process loads on `import tinydiff`, and what it says of a missing GPU."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from rules.source import ROOT
+
+from tinydiff.backend.cupy import REMEDY
+
+
+def run_python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_cuda_for_real():
+    """On this machine as it is: without a GPU, one sentence and no traceback of CuPy's."""
+    code = (
+        "import tinydiff as td\n"
+        "try: td.set_device('cuda')\n"
+        "except td.DeviceError as error: print(error)\n"
+        "else: print('usable')"
+    )
+    result = run_python(code)
+    assert result.returncode == 0, result.stderr
+    said = result.stdout.strip()
+    if said == "usable":
+        pytest.skip("this machine has a usable GPU, so nothing is refused")
+    assert said.endswith(REMEDY)
+    assert "\n" not in said and "needs" in said
+
+
+def test_import_is_light():
+    """`import tinydiff` loads nothing that is slow or optional, and starts no thread."""
+    code = (
+        "import json, os, sys, threading, numpy\n"
+        "tasks = lambda: len(os.listdir('/proc/self/task')) if os.path.isdir('/proc') else 0\n"
+        "before = tasks()\n"
+        "import tinydiff\n"
+        "print(json.dumps([sorted(sys.modules), threading.active_count(), tasks() - before]))"
+    )
+    result = run_python(code)
+    assert result.returncode == 0, result.stderr
+    modules, python_threads, new_threads = json.loads(result.stdout)
+    heavy = {"cupy", "matplotlib", "sklearn", "scipy.special", "torch"}
+    assert "tinydiff.tensor" in modules
+    assert not heavy & set(modules)
+    assert (python_threads, new_threads) == (1, 0)

@@ -1,0 +1,228 @@
+"""gaussian.py: every operation against the identity of densities that defines it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.stats import multivariate_normal
+
+from tinydiff.gaussian import Gaussian
+
+U = np.finfo(float).eps / 2
+FORMS = ["number", "isotropic", "diagonal", "full"]
+seeds = st.integers(0, 2**32 - 1)
+
+
+def random_gaussian(rng, form, d=3):
+    """A Gaussian with variances between about 0.1 and 10 and any axes."""
+    if form == "number":
+        return Gaussian(rng.normal(), np.exp(rng.uniform(-2, 2)))
+    spread = np.exp(rng.uniform(-2, 2, d))
+    if form == "full":
+        axes = np.linalg.qr(rng.normal(size=(d, d)))[0]
+        matrix = (axes * spread) @ axes.T
+        return Gaussian(rng.normal(size=d), (matrix + matrix.T) / 2)
+    return Gaussian(rng.normal(size=d), spread if form == "diagonal" else spread[0])
+
+
+def pairs():
+    vectors = FORMS[1:]
+    return [("number", "number"), *((a, b) for a in vectors for b in vectors)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_density_is_scipys(rng, form):
+    g = random_gaussian(rng, form)
+    x = rng.normal(size=(4, 2, *g.mean.shape)) * 2
+    right = multivariate_normal(np.atleast_1d(g.mean), g.matrix)
+    points = x.reshape(8, -1)
+    np.testing.assert_allclose(g.logpdf(x).ravel(), right.logpdf(points), rtol=1e-12)
+    np.testing.assert_allclose(g.pdf(x).ravel(), right.pdf(points), rtol=1e-11)
+    assert g.logpdf(x).shape == (4, 2)
+    np.testing.assert_allclose(g.entropy(), right.entropy(), rtol=1e-12)
+
+
+class Chosen:
+    """A generator whose standard normal numbers are chosen."""
+
+    def __init__(self, eps):
+        self.eps = eps
+
+    def standard_normal(self, shape):
+        assert shape == self.eps.shape
+        return self.eps
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_sample_is_mean_plus_a_root_of_cov_times_eps(rng, form):
+    g = random_gaussian(rng, form)
+    if form == "number":
+        assert g.sample(1, Chosen(np.array([-1.5])))[0] == g.mean - 1.5 * np.sqrt(g.cov)
+    else:
+        L = (g.sample(3, Chosen(np.eye(3))) - g.mean).T  # eps = unit vectors: the columns of L
+        np.testing.assert_allclose(L @ L.T, g.matrix, rtol=1e-13, atol=1e-14)
+    assert g.sample(7, rng).shape == (7, *g.mean.shape)
+
+
+@pytest.mark.parametrize("form", FORMS[1:])
+def test_affine_map_is_a_change_of_variables(rng, form):
+    g, A, b = random_gaussian(rng, form), rng.normal(size=(3, 3)), rng.normal(size=3)
+    x = rng.normal(size=3)
+    # p_y(A x + b) |det A| = p_x(x)
+    left = g.affine(A, b).logpdf(A @ x + b) + np.linalg.slogdet(A)[1]
+    np.testing.assert_allclose(left, g.logpdf(x), rtol=1e-10)
+    scaled = g.affine(-2.0, 0.5)
+    np.testing.assert_allclose(
+        scaled.logpdf(-2 * x + 0.5) + 3 * np.log(2), g.logpdf(x), rtol=1e-12
+    )
+    assert scaled.cov.shape == g.cov.shape  # a number keeps the form
+    row = g.affine(A[:1], b[:1])
+    np.testing.assert_allclose(row.cov, [[A[0] @ g.matrix @ A[0]]], rtol=1e-13)
+
+
+def test_sum_of_independent_gaussians_is_the_convolution(rng):
+    p, q = random_gaussian(rng, "number"), random_gaussian(rng, "number")
+    at = 0.7
+    convolution = quad(lambda x: p.pdf(x) * q.pdf(at - x), -30, 30, epsabs=1e-13, limit=200)[0]
+    np.testing.assert_allclose((p + q).pdf(at), convolution, rtol=1e-9)
+    # the same variable twice is another matter
+    assert p.affine(2.0).cov == pytest.approx(2 * (p + p).cov)
+
+
+@pytest.mark.parametrize(("a", "b"), pairs())
+@settings(max_examples=25)
+@given(seeds)
+def test_product_equals_the_densities_product_at_every_point(a, b, seed):
+    rng = np.random.default_rng(seed)
+    p, q = random_gaussian(rng, a), random_gaussian(rng, b)
+    g, log_scale = p.product(q)
+    x = rng.normal(size=(5, *p.mean.shape)) * 2
+    # a few operations on matrices of condition number up to 55 on either side
+    np.testing.assert_allclose(log_scale + g.logpdf(x), p.logpdf(x) + q.logpdf(x), atol=1e-9)
+
+
+@pytest.mark.parametrize("form", FORMS[1:])
+@settings(max_examples=25)
+@given(seeds)
+def test_conditional_times_marginal_is_the_joint(form, seed):
+    rng = np.random.default_rng(seed)
+    g = random_gaussian(rng, form, d=4)
+    x = rng.normal(size=4)
+    rest = g.condition([3, 1], x[[3, 1]])  # in this order
+    np.testing.assert_allclose(
+        rest.logpdf(x[[0, 2]]) + g.marginal([3, 1]).logpdf(x[[3, 1]]), g.logpdf(x), atol=1e-9
+    )
+    assert g.marginal(2).mean.shape == ()
+    assert g.marginal(2).cov == g.matrix[2, 2]
+    np.testing.assert_array_equal(g.condition(-1, 0.3).mean, g.condition([3], [0.3]).mean)
+
+
+@pytest.mark.parametrize("form", FORMS[1:])
+@settings(max_examples=25)
+@given(seeds)
+def test_bayes_is_prior_times_likelihood_over_evidence(form, seed):
+    rng = np.random.default_rng(seed)
+    prior, A = random_gaussian(rng, form), rng.normal(size=(2, 3))
+    noise = random_gaussian(rng, "full", d=2).cov
+    x, y = rng.normal(size=3), rng.normal(size=2)
+    evidence = prior.affine(A) + Gaussian(np.zeros(2), noise)
+    joint = prior.logpdf(x) + Gaussian(A @ x, noise).logpdf(y)
+    np.testing.assert_allclose(
+        prior.bayes(A, noise, y).logpdf(x) + evidence.logpdf(y), joint, atol=1e-8
+    )
+
+
+@pytest.mark.parametrize(("a", "b"), pairs())
+def test_bayes_with_a_number_is_the_same_rule(rng, a, b):
+    prior, noise = random_gaussian(rng, a), random_gaussian(rng, b)
+    y, x = rng.normal(size=prior.mean.shape), rng.normal(size=prior.mean.shape)
+    evidence = prior.affine(-0.7) + Gaussian(0 * noise.mean, noise.cov)
+    joint = prior.logpdf(x) + Gaussian(-0.7 * x, noise.cov).logpdf(y)
+    right = joint - evidence.logpdf(y)
+    np.testing.assert_allclose(prior.bayes(-0.7, noise.cov, y).logpdf(x), right, rtol=1e-10)
+
+
+@pytest.mark.parametrize(("a", "b"), pairs())
+def test_kl_is_the_mean_of_the_log_ratio(rng, a, b):
+    p, q = random_gaussian(rng, a), random_gaussian(rng, b)
+    # log p - log q is quadratic, so that 3 Gauss-Hermite nodes an axis give its mean exactly
+    nodes, weights = np.polynomial.hermite_e.hermegauss(3)
+    eps = np.stack(np.meshgrid(*[nodes] * p.d), axis=-1).reshape(-1, p.d)
+    mass = np.prod(np.stack(np.meshgrid(*[weights] * p.d), axis=-1).reshape(-1, p.d), axis=1)
+    x = np.atleast_1d(p.mean) + eps @ np.linalg.cholesky(p.matrix).T
+    x = x.reshape((len(x), *p.mean.shape))
+    mean = mass @ (p.logpdf(x) - q.logpdf(x)) / mass.sum()
+    np.testing.assert_allclose(p.kl(q), mean, rtol=1e-10)
+    assert p.kl(p) == pytest.approx(0, abs=1e-14)
+
+
+def test_isotropic_kl_and_entropy_grow_with_the_dimension():
+    one, two = Gaussian(0.0, 0.5), Gaussian(0.0, 2.0)
+    many = [Gaussian(np.zeros(10), g.cov) for g in (one, two)]
+    assert many[0].kl(many[1]) == pytest.approx(10 * one.kl(two), rel=1e-14)
+    assert many[0].entropy() == pytest.approx(10 * one.entropy(), rel=1e-14)
+
+
+def test_kl_of_nearly_equal_variances_keeps_its_digits():
+    # r - 1 - log r = e^2 / 2 - e^3 / 3 + ... with e = r - 1; the subtraction leaves u / (e^2 / 2)
+    e = 2.0**-20
+    expected = (e**2 / 2 - e**3 / 3) / 2
+    assert Gaussian(0, 1 + e).kl(Gaussian(0, 1)) == pytest.approx(expected, rel=U * e / e**2 * 2)
+
+
+def test_a_variance_of_zero_is_a_known_coordinate(rng):
+    known, prior = Gaussian(3.0, 0.0), Gaussian(0.0, 2.0)
+    assert np.all(known.sample(4, rng) == 3)
+    assert (known + prior).cov == 2
+    g, log_scale = known.product(prior)
+    assert (g.mean, g.cov) == (3, 0)
+    assert log_scale == prior.logpdf(3.0)
+    assert known.bayes(1.0, 0.5, 7.0).mean == 3
+    assert prior.bayes(1.0, 0.0, 7.0).mean == 7
+    assert known.entropy() == -np.inf
+    assert known.kl(prior) == prior.kl(known) == np.inf
+    assert known.kl(known) == 0
+    assert known.kl(Gaussian(4.0, 0.0)) == np.inf
+    half = Gaussian([1.0, 2.0], [0.0, 4.0])
+    assert half.kl(Gaussian([1.0, 2.0], [0.0, 1.0])) == Gaussian(2.0, 4.0).kl(Gaussian(2.0, 1.0))
+    flat = Gaussian([0.0, 0.0], [[1.0, 1.0], [1.0, 1.0]])
+    x = flat.sample(5, rng)
+    np.testing.assert_allclose(x[:, 0], x[:, 1], rtol=1e-12)
+    assert flat.kl(Gaussian([0.0, 0.0], 1.0)) == np.inf
+    with pytest.raises(ValueError, match="no density"):
+        flat.logpdf([0.0, 0.0])
+    with pytest.raises(ValueError, match="no density"):
+        known.pdf(3.0)
+    for combine in (lambda: known.product(known), lambda: known.bayes(1.0, 0.0, 3.0)):
+        with pytest.raises(ValueError, match="two exact statements"):
+            combine()
+
+
+@pytest.mark.parametrize(
+    ("mean", "cov", "message"),
+    [
+        (0.0, -1.0, "no negative variance"),
+        ([0.0, 0.0], [1.0, -1.0], "no negative variance"),
+        ([0.0, 0.0], [[1.0, 0.5], [0.4, 1.0]], "symmetric"),
+        ([0.0, 0.0], [[1.0, 2.0], [2.0, 1.0]], "symmetric"),
+        ([0.0, 0.0], [1.0, 1.0, 1.0], r"\(2,\) and \(3,\)"),
+        ([[0.0]], 1.0, "expected mean"),
+        (np.nan, 1.0, "finite"),
+        (0.0, np.inf, "finite"),
+    ],
+)
+def test_what_is_no_gaussian_is_refused(mean, cov, message):
+    with pytest.raises(ValueError, match=message):
+        Gaussian(mean, cov)
+
+
+def test_misfits_are_refused():
+    p = Gaussian([0.0, 0.0], 1.0)
+    with pytest.raises(ValueError, match="do not combine"):
+        p.kl(Gaussian(0.0, 1.0))
+    with pytest.raises(ValueError, match="leaves none"):
+        p.condition([0, 1], [0.0, 0.0])
+    with pytest.raises(TypeError):
+        p + 1
+    assert repr(Gaussian(0, np.eye(2))) == "Gaussian([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])"
