@@ -281,6 +281,14 @@ def test_optimal_variance_from_the_other_rows(rng):
             assert b.L[i, t] == pytest.approx(one.L[0, t], rel=1e-10)
 
 
+def test_two_rows_are_enough_for_the_optimal_variance():
+    process, x0 = Process(schedules.linear(1, 0.2, 0.2)), np.array([[1.0], [3.0]])
+    args = {"noise": lambda t, s: 0 * x0, "variance": "optimal", "predicts": "x0"}
+    b = bound.terms(lambda xt, t: 0 * xt, process, x0, **args)
+    for i, (own, other) in enumerate([(1.0, 9.0), (9.0, 1.0)]):
+        assert b.L[i, 1] == pytest.approx(0.5 * np.log(2 * np.pi * other) + own / (2 * other))
+
+
 def test_the_constant_that_a_fixed_larger_variance_costs():
     """With sigma^2 = beta the weighted squared errors alone miss this much at T = 1000."""
     process = Process(schedules.linear(1000))

@@ -82,6 +82,17 @@ def test_the_standard_error_is_the_spread_of_the_estimate(how, k, rng):
     assert variances.mean() == pytest.approx(means.var(), rel=0.16)
 
 
+def test_the_parts_of_the_standard_error(rng):
+    """A subset that is all of 1 ... T adds nothing; equal rows leave the draw of t alone."""
+    L, L_T = rng.standard_normal((4, 9)), rng.standard_normal(4)
+    every = estimate(L_T, L, list(range(1, 9)))
+    assert every.stderr == estimate(L_T, L, None).stderr
+    column = np.tile(L[:1], (4, 1))
+    b = estimate(np.ones(4), column, [2, 3, 7])
+    spread = 8 * L[0, [2, 3, 7]]  # T times an entry estimates the sum
+    assert b.stderr == pytest.approx(((1 - 3 / 8) * spread.var(ddof=1) / 3) ** 0.5, rel=1e-12)
+
+
 def test_a_standard_error_needs_rows_and_times():
     L, L_T = np.ones((4, 6)) * np.arange(4)[:, None], np.zeros(4)
     assert np.isnan(estimate(L_T[:1], L[:1], None).stderr)
@@ -110,6 +121,7 @@ def test_the_table_adds_up(T, rng):
             sums = L[:, r["first"] : r["last"] + 1].sum(axis=1)
             assert r["stderr"] == pytest.approx(sums.std(ddof=1) / 5**0.5)
         assert rows[-1]["stderr"] == pytest.approx(L_T.std(ddof=1) / 5**0.5)
+    assert len(b.table()) <= 12 + 3 and (T < 1000 or len(b.table()) == 12 + 3)
     assert json.loads(json.dumps(b.table()))[-1]["last"] == T
     assert f"{b.total.mean():.6f}" in str(b).splitlines()[-1]
     assert repr(b).startswith(f"Bound({b.total.mean():.5f} +- {b.stderr:.5f} nats, ")

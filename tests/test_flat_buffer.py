@@ -86,6 +86,16 @@ def test_a_larger_module_takes_parameters_over(rng, x):
     assert model.layers[0].W.grad is None
 
 
+def test_a_buffer_that_lost_a_part_is_made_anew():
+    a, b = Parameter(np.ones(2)), Parameter(np.ones(3))
+    first = nn.flatten([a, b])
+    assert nn.flatten([b]) is b.flat
+    again = nn.flatten([a, b])
+    assert again is not first
+    assert again.current
+    assert np.shares_memory(b.data, again.data)
+
+
 def test_optimisers_follow_their_parameters(rng, x):
     """A part and the whole, each with an optimiser, in turn: as if each step were by hand."""
     part, rest = nn.Linear(2, 3, rng=rng), nn.Linear(3, 1, rng=rng)

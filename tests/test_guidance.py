@@ -60,7 +60,7 @@ def test_a_perfect_classifier_at_scale_1_gives_the_conditional_model(predicts, y
 @pytest.mark.parametrize("predicts", PREDICTIONS)
 @given(scale=st.floats(-3, 8), t=st.integers(1, 100))
 def test_both_kinds_of_guidance_are_one(predicts, scale, t):
-    """out_c - out_u is what Bayes' rule says: the gradient of log p(y | x_t), times a coefficient."""
+    """out_c - out_u is, by Bayes' rule, the gradient of log p(y | x_t) times a coefficient."""
     x = np.array([[0.3, -1.0], [1.5, 0.2], [-0.7, 2.0]])
     free = guidance.classifier_free(conditional_model(PLANE, predicts), 1, scale)
     led = guidance.classifier(
@@ -109,10 +109,10 @@ def test_a_learned_variance_is_not_guided(rng):
 def test_a_network_in_and_a_tensor_out():
     x, t = np.ones((2, 2), dtype=np.float32), np.full(2, 3)
     model = lambda xt, t, y: Tensor(xt * (1.0 if y is None else 2.0))  # noqa: E731
-    out = guidance.classifier_free(model, 0, 2.0)(x, t)
+    out = guidance.classifier_free(model, 0, np.float64(2))(x, t)
     assert isinstance(out, Tensor) and out.dtype == np.float32 and (out.data == 3).all()
     led = guidance.classifier(
-        lambda xt, t: Tensor(xt), PROCESS, lambda x, t: ops.sum(x * x, axis=-1), 1.0
+        lambda xt, t: Tensor(xt), PROCESS, lambda x, t: ops.sum(x * x, axis=-1), np.float64(1)
     )
     assert led(x, t).dtype == np.float32
 

@@ -1,5 +1,7 @@
 """A learned variance: the hybrid loss, and what it finds on a mixture."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,12 +53,13 @@ def test_the_hybrid_loss_is_its_two_parts(which, seed, scale):
 
 def test_a_learned_variance_is_the_table_that_it_says(rng):
     """f interpolates log beta and log beta-tilde: with all f equal it is a fixed table."""
-    process = Process(schedules.linear(6, 0.02, 0.4))
     x0 = rng.standard_normal((3, 2))
     eps = rng.standard_normal((7, *x0.shape))
     eps_hat = rng.standard_normal(x0.shape)
-    for f in (0.0, 1.0, 0.3, -0.5):
-        low = np.append([1.0, process.posterior_variance[2]], process.posterior_variance[2:])
+    for T, f in itertools.product((1, 2, 6), (0.0, 1.0, 0.3, -0.5)):
+        process = Process(schedules.linear(T, 0.02, 0.4))
+        low = process.posterior_variance.copy()
+        low[:2] = low[2] if T > 1 else process.betas[1]  # beta-tilde_1 is 0
         table = np.where(process.betas > 0, process.betas, 1.0) ** f * low ** (1 - f)
         both = {"noise": lambda t, s: eps[t]}
         fixed = bound.terms(lambda xt, t: eps_hat, process, x0, variance=table, **both)

@@ -100,6 +100,11 @@ def test_importance_weights_belong_to_the_rows(rng):
     left = bound.row_losses(lambda xt, t: xt, process, x0, t, eps, rows=rows).numpy()
     right = bound.row_losses(lambda xt, t: xt, process, x0, t, eps, "p2").numpy() * w
     np.testing.assert_allclose(left, right, rtol=1e-13)
+    for one, each in zip(
+        bound.rows(process, 4, x0, "p2", importance=w),
+        bound.rows(process, np.full(4, 4), x0, "p2", importance=w),
+    ):
+        np.testing.assert_array_equal(one, each)
 
 
 @pytest.mark.parametrize("weight", ["simple", *WEIGHTS])

@@ -66,6 +66,13 @@ def test_ddpm_with_a_learned_variance_is_the_loop_written_by_hand(x, rng):
         x = y
 
 
+def test_a_table_of_zeros_is_no_noise_at_all(x, rng):
+    model = MIX.model(PROCESS)
+    still = samplers.ddpm(model, PROCESS, x, noise=lambda t, s: np.zeros(s))
+    zeros = samplers.ddpm(model, PROCESS, x, noise=rng, variance=np.zeros(11))
+    np.testing.assert_array_equal(samplers.last(still), samplers.last(zeros))
+
+
 @pytest.mark.parametrize("f, expected", [(0.0, "posterior"), (1.0, "beta")])
 def test_a_learned_variance_lies_between_the_two_fixed_ones(f, expected, x):
     def model(xt, t):

@@ -99,9 +99,11 @@ def test_a_sampler_yields_the_times_and_leaves_its_input_alone(name, x, rng):
 
 @each
 def test_the_dtype_of_x_is_kept(name, x, rng):
-    model = MIX.model(PROCESS)
-    single = samplers.last(begin(name, model, x.astype(np.float32), lambda t, s: np.ones(s)))
-    double = samplers.last(begin(name, model, x, lambda t, s: np.ones(s)))
+    model, ones = MIX.model(PROCESS), lambda t, shape: np.ones(shape)
+    wide = {"clip": (np.float64(-9), np.float64(9))}  # NumPy scalars, that promote where they can
+    wide |= {"eta": np.float64(0.6)} if name == "ddim eta" else {}
+    single = samplers.last(begin(name, model, x.astype(np.float32), ones, **wide))
+    double = samplers.last(begin(name, model, x, ones, **wide))
     assert single.dtype == np.float32
     # 10 steps with coefficients up to 1 / sqrt(alpha_bar_10) ~ 60 on rounding errors of 6e-8
     np.testing.assert_allclose(single, double, atol=1e-4)

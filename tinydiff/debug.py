@@ -46,11 +46,12 @@ class Checks(Hooks):
             name = type(tensor.creator).__name__ if tensor.creator else "a leaf"
             raise GraphError(f"the gradient that reaches {name} {tensor.shape} holds {_broken(g)}")
         super().gradient(tensor, g)
-        for name, before in getattr(tensor.creator, "checksums", {}).items():
-            if _checksum(tensor.creator.saved[name]) != before:
+        function = tensor.creator
+        for name, before in getattr(function, "checksums", {}).items():
+            if _checksum(function.saved[name]) != before:
                 raise GraphError(
-                    f"the array {name!r} that {type(tensor.creator).__name__} saved for its backward "
-                    "was written into after the forward pass (through .data?)"
+                    f"the array {name!r} that {type(function).__name__} saved for its backward was "
+                    "written into after the forward pass (through .data?)"
                 )
 
 

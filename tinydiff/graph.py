@@ -22,8 +22,8 @@ class Trace(NamedTuple):
         for row in self.rows:
             *inputs, out = (str(s).replace(" ", "") for s in row["shapes"])
             fed_by = ", ".join(map(str, row["inputs"]))
-            shapes = f"{' '.join(inputs)} -> {out}"
-            table.append((str(row["id"]), row["op"], fed_by, shapes, row["forward"], row["backward"]))
+            what = (str(row["id"]), row["op"], fed_by, f"{' '.join(inputs)} -> {out}")
+            table.append((*what, row["forward"], row["backward"]))
         widths = [max(len(line[i]) for line in table) for i in range(len(table[0]) - 1)]
         return "\n".join(
             "  ".join(cell.ljust(w) for cell, w in zip(line, widths)) + "  " + line[-1]
@@ -35,14 +35,14 @@ def formulas(function):
     """(forward, backward): the first and the last line of an operation's docstring."""
     lines = [line.strip() for line in (function.__doc__ or "").strip().splitlines()]
     if len(lines) < 2:
-        raise GraphError(f"the docstring of {function.__name__} does not state y = ... and dL/dx = ...")
+        raise GraphError(f"the docstring of {function.__name__} needs y = ... and dL/dx = ...")
     return lines[0], lines[-1]
 
 
 def trace(loss):
     """The Trace of a tensor: every operation behind it. Raises GraphError if it has no tape."""
     if not isinstance(loss, Tensor) or loss.creator is None:
-        raise GraphError("trace() needs a Tensor that was computed from one that requires a gradient")
+        raise GraphError("trace() needs a Tensor computed from one that requires a gradient")
     rows, ids = [], {}
     for t in reversed(order(loss)):
         if t.creator is None:

@@ -73,8 +73,8 @@ def order(y, oldest=0):
 
 
 def _walk(y, g, create_graph, wrt=None):
-    """Walk the tape from y, whose gradient is g: yields each tensor with its complete gradient, then
-    goes on through its creator.
+    """Walk the tape from y, whose gradient is g: yields each tensor with its complete gradient,
+    then goes on through its creator.
 
     With `wrt` (a list of tensors) it takes only paths that lead to one of them. Else, without
     create_graph, the tape is freed on the way.
@@ -88,8 +88,8 @@ def _steps(y, g, create_graph, wanted):
     """The walk itself: iterative, always on from the youngest tensor that a gradient has reached.
 
     Why the order matters: a = 1; b = a + a; c = b + b. Walking c -> b -> a -> b -> a, depth first,
-    would push b's first half-gradient down to a, then push the whole down again. Everything computed
-    from b is younger than b, so when b is the youngest left its gradient is complete.
+    would push b's first half-gradient down to a, then push the whole down again. Everything
+    computed from b is younger than b: when b is the youngest left, its gradient is complete.
     """
     grads, ready = {y.number: g}, [(-y.number, y)]
     while ready:
@@ -157,8 +157,8 @@ def _recorded(f, y, g):
             return bound.backward(g)
         if f.composed is None:
             raise GraphError(
-                f"{type(f).__name__} has no second derivative here: it saves what is neither an input "
-                "nor the output, and names no composed form"
+                f"{type(f).__name__} has no second derivative here: it saves what is neither an "
+                "input nor the output, and names no composed form"
             )
         xs = [Alias()(x) if need else x for x, need in zip(f.inputs, f.needs)]
         return _gradients(f.composed(*xs, **f.hyper), xs, f.needs, g, create_graph=True)
@@ -215,15 +215,17 @@ def vjp(f, *args):
     """
     tensors = any(isinstance(a, Tensor) for a in args)
     with enable_grad():
-        xs = [Alias()(a) if isinstance(a, Tensor) and a.requires_grad else Tensor(a, True) for a in args]
+        xs = [Alias()(a) if getattr(a, "requires_grad", False) else Tensor(a, True) for a in args]
         y = f(*xs)
     if not isinstance(y, Tensor):
-        raise GraphError(f"f returned {type(y).__name__}; a Tensor computed from its arguments is needed")
+        raise GraphError(f"f returned {type(y).__name__}, not a Tensor computed from its arguments")
 
     def pull(g=None):
         create_graph = tensors and current_mode().record
         grads = _gradients(y, xs, [True] * len(xs), _seed(y, g, create_graph), create_graph)
-        return tuple(wrap(gx, False) if tensors and not isinstance(gx, Tensor) else gx for gx in grads)
+        if create_graph or not tensors:
+            return grads
+        return tuple(wrap(gx, False) for gx in grads)
 
     return y, pull
 

@@ -56,12 +56,13 @@ class Tensor:
     stays where it is. Only floating-point tensors can require a gradient.
 
     `.grad` is None until a `backward` reaches this leaf; then it is a bare array (a Tensor after
-    `backward(create_graph=True)`). Tensors cannot be written into: the tape may need the old values.
-    `.flat` is the buffer of parameters, if any, that the array is a view of: it counts its changes.
-    `.number` counts tensors in the order they are made.
+    `backward(create_graph=True)`). No Tensor can be written into: the tape may need the old values.
+
+    `.number` counts tensors as they are made. `.flat` is the buffer of parameters that the array is
+    a view of, or None: it counts how often it was written into.
     """
 
-    __slots__ = ("__weakref__", "creator", "data", "flat", "grad", "hooks", "number", "requires_grad")
+    __slots__ = ("creator", "data", "flat", "grad", "hooks", "number", "requires_grad")
     any_hooks = False  # whether any tensor was ever given a hook
     __array_priority__ = 100  # device arrays leave `array + tensor` to the Tensor
     __hash__ = object.__hash__  # `==` compares elements, so identity must be said explicitly
@@ -151,6 +152,9 @@ class Tensor:
     def __array__(self, dtype=None, copy=None):
         raise TypeError("a Tensor is not converted to NumPy silently; call .numpy() for the values")
 
+    def __reduce__(self):
+        return Tensor, (self.data, self.requires_grad)  # a copy is a leaf, with a number of its own
+
 
 def wrap(data, requires_grad, creator=None):
     """A Tensor around an array that is known to be good: the constructor without its checks."""
@@ -211,6 +215,8 @@ class Function:
             y = self._as_array(y)
         record, watch = current_mode()
         if record and True in needs and y.dtype.kind == "f":
+            if self.inputs is not None:
+                raise GraphError(f"this {type(self).__name__} records a call already; make a new one")
             self.inputs, self.needs, self.hyper = inputs, needs, hyper
             out = wrap(y, True, self)
         else:
@@ -239,7 +245,7 @@ class Function:
         return [x for x, need in zip(self.inputs, self.needs) if need]
 
     def check_tape(self):
-        """Raise GraphError if the tape was freed, or a saved array written into since the forward."""
+        """Raise GraphError if the tape was freed, or if a saved array was written into since."""
         if self.inputs is None:
             raise GraphError(
                 f"the tape behind this {type(self).__name__} was freed by an earlier backward(); "

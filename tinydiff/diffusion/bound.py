@@ -21,7 +21,7 @@ import math
 
 import numpy as np
 
-from ..backend import to_host, xp_of
+from ..backend import device_of, to_host, xp_of
 from ..ops import log, mean, square, where
 from ..tensor import Tensor
 from . import weights
@@ -114,6 +114,11 @@ def _optimal_log_ratio(squares, row):
         )
     errors = squares.reshape(n, -1).mean(axis=1)
     others = (errors.sum() - errors) / (n - 1)
+    if not row.inner and not (others > 0).all():
+        raise ValueError(
+            "the model makes no error at t = 1, so that the optimal sigma_1^2 is 0: data on points "
+            "has no density; take another variance"
+        )
     return log(others * (2 * row.bound) + row.inner).reshape((n,) + (1,) * (squares.ndim - 1))
 
 
@@ -162,7 +167,7 @@ def _answer(model, row, x0, t, eps, heads=1):
     expected = (*x0.shape[:-1], heads * x0.shape[-1])
     if out.shape != expected:
         raise ValueError(f"the model returned shape {out.shape}, expected {expected}")
-    return out if isinstance(out, Tensor) else Tensor(out)
+    return out if isinstance(out, Tensor) else Tensor(out, device=device_of(out))
 
 
 def hybrid_loss(model, process, x0, t, eps, weight="simple", predicts="eps", rows=None, scale=1e-3):

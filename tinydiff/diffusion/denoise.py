@@ -5,6 +5,7 @@ model, checks what it returns, and gives it in the form that the step is written
 """
 
 from itertools import pairwise
+from numbers import Real
 
 import numpy as np
 
@@ -163,10 +164,10 @@ def _check_clip(sampler, clip):
         return None
     if isinstance(clip, tuple) and len(clip) == 2:
         lo, hi = clip
-        if lo == "dynamic" and isinstance(hi, (int, float)) and 0 < hi <= 1:
-            return clip
-        if isinstance(lo, (int, float)) and isinstance(hi, (int, float)) and lo < hi:
-            return clip
+        if lo == "dynamic" and isinstance(hi, Real) and 0 < hi <= 1:
+            return lo, float(hi)
+        if isinstance(lo, Real) and isinstance(hi, Real) and lo < hi:
+            return float(lo), float(hi)
     raise ValueError(
         f"{sampler}: clip is None, (lo, hi) with lo < hi, or ('dynamic', p) with 0 < p <= 1, "
         f"got {clip!r}"

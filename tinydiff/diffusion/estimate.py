@@ -50,7 +50,7 @@ class Bound:
         groups of t = 2 ... T widen geometrically, since L_{t-1} falls steeply with t.
         """
         T = self.L.shape[1] - 1
-        edges = np.unique(np.rint(np.geomspace(2, T + 1, n_rows + 1)).astype(int)) if T > 1 else []
+        edges = np.unique(np.rint(np.geomspace(2, T + 1, n_rows + 1)).astype(int))
         groups = [("L_0", 1, 1), *(("KL", a, b - 1) for a, b in pairwise(edges))]
         t = np.arange(T + 1)
         rows = [

@@ -14,6 +14,7 @@ Two conventions for the strength are in use, the same for s = 1 + w (`scale_from
 """
 
 import math
+from numbers import Real
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def classifier_free(model, y, scale):
     to 1. With scale 0 or 1 it is called once, otherwise twice. Where it returns a learned variance
     in a second half of its channels, that half stays the conditional one's.
     """
-    _check_scale("classifier_free", scale)
+    scale = _checked("classifier_free", scale)
 
     def guided(xt, t):
         if scale == 0:
@@ -59,7 +60,7 @@ def classifier(model, process, log_prob, scale, predicts="eps"):
     Raises ValueError at alpha_bar_t = 0 unless the model predicts eps or score: there the others
     cannot be had from a score.
     """
-    _check_scale("classifier", scale)
+    scale = _checked("classifier", scale)
 
     def total(x, t):
         log_p = log_prob(x, t)
@@ -101,6 +102,8 @@ def _joined(prediction, rest):
     return prediction if rest is None else ops.concatenate([prediction, rest], axis=-1)
 
 
-def _check_scale(name, scale):
-    if isinstance(scale, bool) or not (isinstance(scale, (int, float)) and math.isfinite(scale)):
+def _checked(name, scale):
+    """scale as a Python float: an np.float64 would turn float32 into float64."""
+    if isinstance(scale, bool) or not (isinstance(scale, Real) and math.isfinite(scale)):
         raise ValueError(f"{name}: scale must be a finite number, got {scale!r}")
+    return float(scale)

@@ -26,6 +26,7 @@ from .. import ops
 from ..backend import is_array, to_device_of, to_host
 from ..tape import vjp
 from ..tensor import Tensor
+from .process import cast
 
 NODES = 12
 
@@ -58,7 +59,10 @@ def ode_logp(
         v, pull = vjp(lambda x: v_hat(x, phi), x)
         rows = [here(np.broadcast_to(row, x0.shape)) for row in z]
         traces = [to_host(row * pull(row)[0]).reshape(len(x0), D).sum(axis=1) for row in rows]
-        return np.concatenate([to_host(v.data).ravel(), *traces])
+        found = np.concatenate([to_host(v.data).ravel(), *traces])
+        if not np.isfinite(found).all():
+            raise ValueError(f"ode_logp at phi = {phi:.4g}: the model returned NaN or infinity")
+        return found
 
     from scipy.integrate import solve_ivp  # 0.2 s to import, so only when asked for
 
@@ -78,6 +82,8 @@ def ode_logp(
 def _check(x0, prior):
     if not is_array(x0) or x0.dtype.kind != "f" or x0.ndim == 0:
         raise TypeError("ode_logp: x0 must be a floating-point array or Tensor (N, ...)")
+    if not np.isfinite(to_host(x0)).all():
+        raise ValueError("ode_logp: x0 holds NaN or infinity")
     if not (prior == "normal" if isinstance(prior, str) else hasattr(prior, "logpdf")):
         raise ValueError(f"ode_logp: prior is 'normal' or an object with logpdf, got {prior!r}")
 
@@ -114,16 +120,15 @@ def _field(model, process, predicts):
     def v_hat(x, phi):
         times, weights = interpolation(phi_t, phi)
         t = np.repeat(times, len(x))
-        many = ops.concatenate([x] * len(times))
+        many = ops.reshape(ops.broadcast_to(x, (len(times), *x.shape)), (len(t), *x.shape[1:]))
         out = model(many, t)
         if not isinstance(out, Tensor) or not out.requires_grad:
             raise TypeError(
                 "ode_logp differentiates the model, but its output for a Tensor leaves no tape; "
                 "write the model with Tensor operators and td.ops, without no_grad or .data"
             )
-        v = process.convert(out, many, t, predicts, "v")
-        v = ops.reshape(v, (len(times), *x.shape))
-        return sum(v[i] * w for i, w in enumerate(weights))
+        v = process.convert(out, many, t, predicts, "v") * cast(np.repeat(weights, len(x)), many)
+        return ops.sum(ops.reshape(v, (len(times), *x.shape)), axis=0)
 
     return v_hat
 
@@ -145,7 +150,7 @@ def interpolation(phi_t, phi):
         t, weight = int(i) - T, np.prod((phi - others) / (nodes[i] - others))
         weights[abs(t)] = weights.get(abs(t), 0.0) + math.copysign(weight, t * weight)
     weights.pop(0, None)
-    return np.array(list(weights)), [float(w) for w in weights.values()]
+    return np.array(list(weights)), np.array(list(weights.values()))
 
 
 def dequantize(k, levels, rng):

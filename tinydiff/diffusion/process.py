@@ -1,9 +1,8 @@
 """The forward process q(x_t | x_{t-1}) = N(sqrt(alpha_t) x_{t-1}, beta_t I) and its exact algebra.
 
-t is a Python int or a host NumPy int array (N,), one per example, from 1 to T: a t outside is an
-error, never an index from the end. Tables are float64 of length T + 1; coefficients are computed
-on the host in float64, cast last to the dtype of x, and uploaded to its device. Source:
-nus-l8 and Ho et al. 2020.
+t is a Python int or a host NumPy int array (N,), 1 ... T: a t outside is an error, never an index
+from the end. Coefficients are computed from float64 tables (T + 1,) on the host, and cast last for
+the dtype and device of x. Sources: nus-l8; Ho et al. 2020.
 """
 
 import numpy as np
@@ -16,10 +15,11 @@ from .schedules import check_betas
 def check_t(t, T, first=1):
     """`t` if it is an int, or a host int array (N,), of values first ... T; an error otherwise."""
     if isinstance(t, np.ndarray):
-        if t.dtype.kind not in "iu" or t.ndim != 1:
-            raise TypeError(f"an array t must be int of shape (N,), got {t.dtype} of {t.shape}")
-    elif isinstance(t, bool) or not isinstance(t, (int, np.integer)):
-        raise TypeError(f"t must be an int or a host NumPy int array (N,), got {type(t).__name__}")
+        good = t.dtype.kind in "iu" and t.ndim == 1
+    else:
+        good = isinstance(t, (int, np.integer)) and not isinstance(t, bool)
+    if not good:
+        raise TypeError(f"t must be an int or a host NumPy int array (N,), got {t!r}")
     if np.size(t) and not (first <= np.min(t) and np.max(t) <= T):
         raise ValueError(f"t must lie in {first} ... {T}, got {t}")
     return t
@@ -28,8 +28,8 @@ def check_t(t, T, first=1):
 def cast(c, like):
     """Float64 coefficients () or (N,) as a factor of `like`, an array or Tensor (N, ...).
 
-    One number stays a Python float: nothing is uploaded and nothing is promoted. N numbers take
-    the dtype and device of `like` and the shape (N, 1, ..., 1).
+    One number stays a Python float: no upload, no promotion. N numbers take the dtype and device
+    of `like`, and the shape (N, 1, ..., 1).
     """
     if getattr(like, "dtype", np.dtype(float)).kind != "f":
         raise TypeError(f"x must be floating point, got {like.dtype}; scale the data first")
@@ -43,15 +43,15 @@ def cast(c, like):
 
 
 def at(table, t, like):
-    """table[t] as a factor of `like`; t = 0 is allowed here, since tables begin there."""
+    """table[t] as a factor of `like`, t = 0 included."""
     return cast(table[check_t(t, len(table) - 1, first=0)], like)
 
 
 def combine(a, x, b, y):
     """a x + b y for coefficients () or (N,); x and y must have one shape."""
-    shapes = [getattr(v, "shape", ()) for v in (x, y)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(f"arrays of one shape are combined, got {shapes[0]} and {shapes[1]}")
+    first, second = [getattr(v, "shape", ()) for v in (x, y)]
+    if first != second:
+        raise ValueError(f"expected arrays of one shape, got {first} and {second}")
     return x * cast(a, x) + y * cast(b, y)
 
 
@@ -59,11 +59,11 @@ class Process:
     """The Markov chain that turns x_0 into noise, given its schedule `betas` (length T + 1).
 
     Tables, all (T + 1,) float64 and read-only: betas, alphas, alphas_bar (product of alphas),
-    one_minus_alphas_bar, snr = alphas_bar / one_minus_alphas_bar, log_snr, posterior_variance.
+    one_minus_alphas_bar, snr (their quotient), log_snr, posterior_variance (beta-tilde).
 
-    1 - alphas_bar loses its first digits when it is subtracted. Here it is -expm1(sum log(1 -
-    beta)): the terms have one sign, so the running sum has relative error at most (T + 1) u with
-    u = 1.1e-16, and -expm1 passes relative errors on, undiminished at worst: 1e-13 at T = 1000.
+    Subtracting alphas_bar from 1 loses digits. one_minus_alphas_bar is -expm1(sum log(1 - beta)):
+    the terms have one sign, so the running sum has relative error at most (T + 1) u, u = 1.1e-16,
+    and -expm1 at worst passes relative errors on. So at T = 1000 it is right to 1.1e-13.
     """
 
     def __init__(self, betas):
@@ -74,17 +74,14 @@ class Process:
         with np.errstate(divide="ignore"):  # beta_t = 1 gives log 0 = -inf: all signal is gone
             self._log_alphas = np.log1p(-self.betas)
             log_alphas_bar = np.cumsum(self._log_alphas)
-            self.one_minus_alphas_bar = -np.expm1(log_alphas_bar) + 0.0  # no -0 at t = 0
+            self.one_minus_alphas_bar = np.abs(np.expm1(log_alphas_bar))  # abs: no -0 at t = 0
             self.one_minus_alphas_bar[1] = self.betas[1]  # exactly, so x_0 | x_1, x_0 is exact
             self.snr = self.alphas_bar / self.one_minus_alphas_bar
             self.log_snr = log_alphas_bar - np.log(self.one_minus_alphas_bar)
-        self.posterior_variance = np.zeros(self.T + 1)
-        self.posterior_variance[1:] = (
-            self.betas[1:] * self.one_minus_alphas_bar[:-1] / self.one_minus_alphas_bar[1:]
-        )
-        for table in vars(self).values():
-            if isinstance(table, np.ndarray):
-                table.flags.writeable = False
+        _, _, tilde = self.posterior_weights(np.arange(1, self.T + 1))
+        self.posterior_variance = np.append(0.0, tilde)
+        for table in [v for v in vars(self).values() if isinstance(v, np.ndarray)]:
+            table.flags.writeable = False
 
     def __repr__(self):
         return f"Process(T={self.T}, alpha_bar_T={self.alphas_bar[-1]:.3g})"
@@ -103,12 +100,12 @@ class Process:
     def q_between(self, s, t):
         """(scale, variance) of q(x_t | x_s) = N(scale x_s, variance I), 0 <= s < t, in float64.
 
-        scale^2 = alpha_{s+1} ... alpha_t and variance = 1 - scale^2, summed over these factors
-        alone: the quotient alpha_bar_t / alpha_bar_s would lose digits, or be 0 / 0.
+        scale^2 = alpha_{s+1} ... alpha_t and variance = 1 - scale^2, from these factors alone: the
+        quotient alpha_bar_t / alpha_bar_s would lose digits, or be 0 / 0.
         """
         s, t = check_t(s, self.T, first=0), check_t(t, self.T)
         if np.ndim(s) or np.ndim(t):
-            pairs = np.stack(np.broadcast_arrays(s, t), axis=1)
+            pairs = zip(*np.broadcast_arrays(s, t))
             return tuple(np.array([self.q_between(*pair) for pair in pairs]).reshape(-1, 2).T)
         if s >= t:
             raise ValueError(f"q(x_t | x_s) needs s < t, got s = {s} and t = {t}")
@@ -123,21 +120,20 @@ class Process:
         """(a, b, variance) of q(x_s | x_t, x_0) = N(a x_0 + b x_t, variance I), in float64.
 
         Bayes with prior q(x_s | x_0) and likelihood q(x_t | x_s) = N(c x_s, v I):
-            a = sqrt(alpha_bar_s) v / (1 - alpha_bar_t),  b = c (1 - alpha_bar_s) / (1 - alpha_bar_t),
-            variance = v (1 - alpha_bar_s) / (1 - alpha_bar_t).
-        With s = t - 1 (the default) v is beta_t and the variance is beta-tilde.
+            a = sqrt(alpha_bar_s) v / n,  b = c m / n,  variance = v m / n,
+        m = 1 - alpha_bar_s, n = 1 - alpha_bar_t. With s = t - 1, the default, v = beta_t and the
+        variance is beta-tilde.
         """
         t = check_t(t, self.T)
         if s is None:
             s, c, v = t - 1, np.sqrt(self.alphas[t]), self.betas[t]
         else:
             c, v = self.q_between(s, t)
-        noise_s, noise_t = self.one_minus_alphas_bar[s], self.one_minus_alphas_bar[t]
-        ratio = v / noise_t
-        return np.sqrt(self.alphas_bar[s]) * ratio, c * noise_s / noise_t, noise_s * ratio
+        m, n = self.one_minus_alphas_bar[s], self.one_minus_alphas_bar[t]
+        return np.sqrt(self.alphas_bar[s]) * (v / n), c * m / n, v * m / n
 
     def q_posterior(self, x0, xt, t, s=None):
-        """(mean, variance) of q(x_s | x_t, x_0), s = t - 1 unless given; at s = 0 it is (x_0, 0)."""
+        """(mean, variance) of q(x_s | x_t, x_0), s = t - 1 unless given. At s = 0: (x_0, 0)."""
         a, b, variance = self.posterior_weights(t, s)
         return combine(a, x0, b, xt), cast(variance, xt)
 
@@ -145,40 +141,33 @@ class Process:
         """The quantity `target` that belongs to `value`, a quantity `source`, at the same x_t.
 
         x0; eps, the total noise of x_t; v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x0;
-        score = -eps / sqrt(1 - alpha_bar_t); mu, the mean of q(x_{t-1} | x_t, x0). Each is linear
-        in x0 and x_t, so any one of them determines the others, except where the signal is 0: a
-        ValueError says so.
+        score = -eps / sqrt(1 - alpha_bar_t); mu, the mean of q(x_{t-1} | x_t, x0). All are linear
+        in x0 and x_t, so one determines the others, unless no signal is left: then a ValueError.
         """
-        for name in (source, target):
-            if name not in NAMES:
-                raise ValueError(f"unknown quantity {name!r}: expected one of {', '.join(NAMES)}")
+        if not {source, target} <= set(NAMES):
+            raise ValueError(f"source and target are of {NAMES}, got {source!r} and {target!r}")
         check_t(t, self.T)
         if source == target:
             return value
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             p, q = CONVERSIONS[source, target](_Coefficients(self, t))
-        if not np.isfinite(p + q).all():
-            where = t if np.ndim(t) == 0 else sorted(set(t[~np.isfinite(p + q)].tolist()))
-            raise ValueError(
-                f"{source} does not determine {target} at t = {where}, where no signal is left "
-                "(SNR 0); let the model predict v or x0, or end the schedule above alpha_bar = 0"
-            )
+        lost = ~np.atleast_1d(np.isfinite(p) & np.isfinite(q))
+        if lost.any():
+            where = f"at t = {np.unique(np.atleast_1d(t)[lost])}, where no signal is left (SNR 0)"
+            remedy = "predict v or x0, or end the schedule above alpha_bar = 0"
+            raise ValueError(f"{source} does not determine {target} {where}; {remedy}")
         return combine(p, value, q, xt)
 
     def tweedie(self, xt, t, score):
-        """E[x_0 | x_t] = (x_t + (1 - alpha_bar_t) score) / sqrt(alpha_bar_t).
-
-        score is the gradient of log q(x_t): Tweedie's formula (Robbins 1956; Efron 2011).
-        """
+        """E[x_0 | x_t] = (x_t + (1 - alpha_bar_t) grad log q(x_t)) / sqrt(alpha_bar_t)."""
         return self.convert(score, xt, t, "score", "x0")
 
 
 class _Coefficients:
-    """What the conversions are made of, at t: x_t = s x0 + n eps and mu = a x0 + b x_t."""
+    """At t: x_t = s x0 + n eps = r x_{t-1} + sqrt(beta) noise, and mu = a x0 + b x_t."""
 
     def __init__(self, process, t):
-        self.s = np.sqrt(process.alphas_bar[t])
-        self.n = np.sqrt(process.one_minus_alphas_bar[t])
+        self.s, self.n = np.sqrt(process.alphas_bar[t]), np.sqrt(process.one_minus_alphas_bar[t])
         self.r, self.beta = np.sqrt(process.alphas[t]), process.betas[t]
         self.a, self.b, _ = process.posterior_weights(t)
 

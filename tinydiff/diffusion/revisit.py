@@ -4,6 +4,7 @@ Arguments and errors are those of `samplers`.
 """
 
 from math import sqrt
+from numbers import Real
 
 from ..backend import check_devices, is_array, xp_of
 from .ancestral import ancestral_step
@@ -23,7 +24,7 @@ def predictor_corrector(
     where the model's eps is as large as z; with n_s the step is one kernel, whatever the batch. At
     s = 0 there is no score, and nothing is corrected. noise(s, shape) is the corrector's.
     """
-    if isinstance(snr, bool) or not (isinstance(snr, (int, float)) and 0 < snr < 1):
+    if not (isinstance(snr, Real) and 0 < snr < 1):
         raise ValueError(f"predictor_corrector: snr must lie between 0 and 1, got {snr!r}")
     check_count("predictor_corrector", "n_corrector", n_corrector, least=0)
     ask = Denoiser("predictor_corrector", model, process, predicts, clip)
@@ -54,7 +55,8 @@ def inpaint(
     part was sampled before that draw, so the two need not fit. Going back up, x_t ~ q(x_t | x_s),
     and down again, `resample` times in all, lets them agree (Lugmayr et al. 2022, algorithm 1).
     This nears the model's conditional without reaching it, since the known part is drawn from
-    q(x_s | x0), blind to the unknown one. noise(s, shape) serves the known part and the way up.
+    q(x_s | x0), blind to the unknown one; and it repeats the error of the step's variance, so that
+    "posterior" ends too narrow. noise(s, shape) serves the known part and the way up.
     """
     check_count("inpaint", "resample", resample, least=1)
     ask = Denoiser("inpaint", model, process, predicts, clip)

@@ -31,6 +31,7 @@ x_t = c_t x0 + n_t eps; x0_hat and eps_hat are the model's. The DDIM paper calls
 
 from itertools import pairwise
 from math import sqrt
+from numbers import Real
 
 import numpy as np
 
@@ -124,8 +125,9 @@ def ddim(model, process, xT, *, noise=None, ts=None, eta=0.0, predicts="eps", cl
     (Song, Meng and Ermon 2021, equation 12). eta = 0 draws no noise: one x_T gives one x_0. eta = 1
     is `ddpm` with the posterior variance.
     """
-    if isinstance(eta, bool) or not (isinstance(eta, (int, float)) and 0 <= eta <= 1):
+    if not (isinstance(eta, Real) and 0 <= eta <= 1):
         raise ValueError(f"ddim: eta must lie in 0 ... 1, got {eta!r}")
+    eta = float(eta)  # an np.float64 would turn x into float64
     if eta and noise is None:
         raise TypeError("ddim: eta > 0 draws noise, so `noise` is needed, such as a Generator")
     ask = Denoiser("ddim", model, process, predicts, clip)

@@ -20,9 +20,9 @@ def check_betas(betas):
     betas = np.array(betas, dtype=np.float64)
     if betas.ndim != 1 or len(betas) < 2 or betas[0] != 0:
         raise ValueError(f"betas must have length T + 1 >= 2 and start with 0, got {betas}")
-    outside = ~((betas[1:] > 0) & (betas[1:] <= 1))  # the negation catches NaN as well
-    if outside.any():
-        t = 1 + int(outside.argmax())
+    inside = (betas[1:] > 0) & (betas[1:] <= 1)  # False for NaN as well
+    if not inside.all():
+        t = 1 + int(inside.argmin())
         raise ValueError(f"0 < beta_t <= 1 is needed, got beta_{t} = {betas[t]}; try more steps")
     return betas
 
@@ -103,22 +103,21 @@ def from_alphas_bar(ab):
 def from_log_snr(log_snr):
     """The betas of l_t = log(alpha_bar_t / (1 - alpha_bar_t)): length T + 1, from l_0 = inf down.
 
-    beta_t = 1 - alpha_bar_t / alpha_bar_{t-1} = (1 - SNR_t / SNR_{t-1}) (1 - alpha_bar_t), where
+    beta_t = 1 - alpha_bar_t / alpha_bar_{t-1} = (1 - SNR_t / SNR_{t-1}) (1 - alpha_bar_t), and
     1 - alpha_bar_t = S(-l_t) with the logistic function S. l_T = -inf is zero terminal SNR.
     """
-    l = np.asarray(log_snr, dtype=np.float64)
-    if l.ndim != 1 or len(l) < 2 or l[0] != np.inf or not (l[1:] < l[:-1]).all():
-        raise ValueError(f"log SNR must fall strictly from log_snr[0] = inf, got {l}")
-    return _table(-np.expm1(l[1:] - l[:-1]) * _logistic(-l[1:]))
+    snr = np.asarray(log_snr, dtype=np.float64)
+    if snr.ndim != 1 or len(snr) < 2 or snr[0] != np.inf or not (snr[1:] < snr[:-1]).all():
+        raise ValueError(f"log_snr must fall strictly from log_snr[0] = inf, got {snr}")
+    return _table(-np.expm1(snr[1:] - snr[:-1]) * _logistic(-snr[1:]))
 
 
 def zero_terminal_snr(betas):
     """The schedule shifted and scaled to alpha_bar_T = 0; alpha_bar_1 stays (Lin et al. 2023).
 
-    sqrt(alpha_bar_t) becomes proportional to r_t = sqrt(alpha_bar_t) - sqrt(alpha_bar_T), which is
-    a sum of falls sqrt(alpha_bar_{i-1}) (1 - sqrt(alpha_i)), all positive; so for t > 1
-        beta_t = 1 - (r_t / r_{t-1})^2 = (r_{t-1} - r_t) (r_{t-1} + r_t) / r_{t-1}^2.
-    A single step can only replace all signal: beta_1 = 1.
+    sqrt(alpha_bar_t) becomes proportional to r_t = sqrt(alpha_bar_t) - sqrt(alpha_bar_T), a sum of
+    falls sqrt(alpha_bar_{i-1}) (1 - sqrt(alpha_i)) > 0, and beta_t = 1 - (r_t / r_{t-1})^2 =
+    (r_{t-1} - r_t) (r_{t-1} + r_t) / r_{t-1}^2. A single step must replace all signal: beta_1 = 1.
     """
     betas = check_betas(betas)
     root = np.sqrt(1 - betas)
@@ -130,7 +129,7 @@ def zero_terminal_snr(betas):
     return _table(np.append(betas[1] if len(later) else 1, later))
 
 
-NAMED = {"ddpm": 1000, "lab": 150, "ch327-100": 100, "ch327-200": 200}
+NAMED = {"ddpm": 1000, "lab": 150, "ch327-100": 100, "ch327-200": 200}  # T
 
 
 def named(name):
@@ -146,6 +145,6 @@ def named(name):
     cost = -np.log1p(-ab) / 2
     if cost > 1e-3:
         price = f"alpha_bar_T = {ab:.4f}, not 0, which costs {cost:.4f} nats a dimension"
-        remedy = f"linear({NAMED[name]}, rescale=True) ends in noise"
-        warnings.warn(f"schedule {name!r} ends at {price}; {remedy}", TerminalNoiseWarning, 2)
+        message = f"{name!r} ends at {price}; linear({NAMED[name]}, rescale=True) repairs it"
+        warnings.warn(message, TerminalNoiseWarning, stacklevel=2)
     return betas

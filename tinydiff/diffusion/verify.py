@@ -74,7 +74,7 @@ class _TwoModes:
         return np.exp(-(z**2) / 2).mean(axis=0) / (self.r * np.sqrt(2 * np.pi))
 
     def ddim(self, x, t, s, std=0.0):
-        """Where DDIM with noise `std` takes x_t in the mean; NaN if x_s has less noise than that."""
+        """Where DDIM with noise `std` takes x_t in the mean; NaN if x_s has less noise."""
         kept = self.n[s] ** 2 - std**2
         return self.c[s] * self.x0(x, t) + np.sqrt(kept if kept >= 0 else np.nan) * self.eps(x, t)
 
@@ -109,7 +109,8 @@ def verify_sampler(sampler, *, kernel=1e-9, path=1.05, density=0.05):
         ts = [t, s] if s else [t]
         measured = measure_kernel(sampler, PROCESS, gaussian.eps, STARTS, ts)
         quiet = quiet and not measured[1].any()
-        rows.append(Row(f"kernel: from t = {t} to {s}", _distance(gaussian, t, s, *measured), kernel))
+        distance = _distance(gaussian, t, s, *measured)
+        rows.append(Row(f"kernel: from t = {t} to {s}", distance, kernel))
     if quiet:
         x = STARTS
         for t, s in pairwise([*every, 0]):
@@ -133,7 +134,7 @@ def _distance(data, t, s, mean, std, reached):
     """How far the step x_t -> x_s, measured as (mean, std), is from the nearest right one.
 
     Right are, with the exact x0_hat and eps_hat of Gaussian data,
-        c_s x0_hat + sqrt(n_s^2 - std^2) eps_hat              DDIM, and DDPM with variance beta-tilde
+        c_s x0_hat + sqrt(n_s^2 - std^2) eps_hat               DDIM; DDPM with beta-tilde
         E q(x_s | x_t, x0_hat) if beta-tilde <= std^2 <= beta  DDPM with a larger variance
     where std = 0 if s = 0; and a step without noise that is at least four times as close to the
     probability-flow ODE as DDIM's, since it is of higher order.
@@ -152,12 +153,14 @@ def _distance(data, t, s, mean, std, reached):
     return float(np.nanmin([np.abs(mean - r).max() for r in right] + [np.inf]))
 
 
-def verify_model(model, process, data, *, predicts="eps", n=2000, tol=0.05, dtype=np.float32, rng=None):
+def verify_model(
+    model, process, data, *, predicts="eps", n=2000, tol=0.05, dtype=np.float32, rng=None
+):
     """A Report on how far `model` is from the best model there is, at 8 times from 1 to T.
 
     data: a GaussianMixture or Points of `mixture`. The eps-loss of any model exceeds the least
-    possible by exactly E |eps_hat - E[eps | x_t]|^2 (Pythagoras: a conditional mean is a projection);
-    that excess, per coordinate, is to be at most `tol`. It is averaged over n draws of x_t.
+    possible by exactly E |eps_hat - E[eps | x_t]|^2 (a conditional mean is a projection, so
+    Pythagoras holds). That excess, per coordinate and over n draws of x_t, is to be at most `tol`.
     """
     rng = rng or np.random.default_rng(0)
     rows = []
@@ -167,10 +170,11 @@ def verify_model(model, process, data, *, predicts="eps", n=2000, tol=0.05, dtyp
         with no_grad():
             out = model(xt, np.full(n, t))
         out = out.data if isinstance(out, Tensor) else out
-        if getattr(out, "shape", None) != xt.shape:
-            raise ValueError(f"the model returned {getattr(out, 'shape', type(out))} for x {xt.shape}")
+        if out.shape != xt.shape:
+            raise ValueError(f"the model returned shape {out.shape} for x of {xt.shape}")
         xt = xt.astype(np.float64)
         eps = process.convert(out.astype(np.float64), xt, t, predicts, "eps")
         excess = np.mean((eps - data.model(process)(xt, t)) ** 2)
-        rows.append(Row(f"t = {t}: eps-loss {data.mse(process, t):.4f} and above it", float(excess), tol))
+        name = f"t = {t}: eps-loss above the least, {data.mse(process, t):.4f}"
+        rows.append(Row(name, float(excess), tol))
     return Report(tuple(rows))

@@ -104,6 +104,8 @@ def rows(process, t, like, weight="simple", predicts="eps", importance=None):
     factor of the weight, (N,), from a t sampler.
     """
     t = check_t(t, process.T)
+    if importance is not None and np.ndim(t) == 0:
+        t = np.full(len(like), t)
     if like.dtype.kind != "f":
         raise TypeError(f"data must be floating point, got {like.dtype}; scale it first")
     picked = _table(process, weight, predicts)[:, t]

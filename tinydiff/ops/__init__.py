@@ -1,11 +1,11 @@
 """Every differentiable operation. Arrays in, array out; any Tensor in, Tensor out.
 
-    elementwise   arithmetic, exp, log, powers, sin, erf      select   where, maximum, clip, abs, relu
-    reduce        sum and broadcast_to, mean, var, max        shape    reshape, indexing, concatenate
-    activations   tanh, sigmoid, silu, gelu                   softmax  softmax, logsumexp, losses
-    linalg        matmul, einsum                              norm     layer, group and batch norm
-    windows       sliding windows and their adjoint           conv     convolutions
-    pool          pooling, upsampling                         attention   attention, embedding, dropout
+    elementwise   arithmetic, exp, log, powers, sin     select      where, maximum, clip, abs, relu
+    reduce        sum and broadcast_to, mean, max       shape       reshape, indexing, concatenate
+    activations   tanh, sigmoid, silu, gelu             softmax     softmax, logsumexp, losses
+    linalg        matmul, einsum                        norm        layer, group and batch norm
+    windows       sliding windows, their adjoint        conv        convolutions
+    pool          pooling, upsampling                   attention   attention, embedding, dropout
 """
 
 import operator
@@ -62,7 +62,8 @@ __all__ = [
     *("maximum", "minimum", "where", "clip", "logaddexp"),
     *("sum", "mean", "var", "max", "min", "logsumexp", "cumsum", "broadcast_to", "repeat"),
     *("reshape", "transpose", "swapaxes", "concatenate", "stack", "split", "getitem", "take"),
-    *("pad", "flip", "astype", "matmul", "einsum", "softmax", "log_softmax", "mse", "cross_entropy"),
+    *("pad", "flip", "astype", "matmul", "einsum"),
+    *("softmax", "log_softmax", "mse", "cross_entropy"),
     *("conv1d", "conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "upsample2d"),
     *("embedding", "dropout", "layer_norm", "group_norm", "batch_norm", "attention"),
 ]
@@ -92,19 +93,23 @@ def _ufunc(self, ufunc, method, *inputs, **kwargs):
     """np.exp(tensor) is td.exp(tensor)."""
     name = _NUMPY_NAMES.get(ufunc.__name__, ufunc.__name__)
     if method != "__call__" or kwargs or name not in (*__all__, *_COMPARISONS):
-        raise TypeError(f"np.{ufunc.__name__} with these arguments has no form for Tensors; see td.ops")
+        raise TypeError(f"np.{ufunc.__name__} so called has no form for Tensors; see td.ops")
     if name in __all__:
         return globals()[name](*inputs)
     a, b = inputs
-    there, back = _COMPARISONS[name]
-    return getattr(operator, there)(a, b) if isinstance(a, Tensor) else getattr(operator, back)(b, a)
+    there, mirrored = _COMPARISONS[name]
+    if isinstance(a, Tensor):
+        return getattr(operator, there)(a, b)
+    return getattr(operator, mirrored)(b, a)
 
 
 def _array_function(self, function, types, args, kwargs):
     """np.sum(tensor, axis=0) is td.sum(tensor, axis=0)."""
     name = _NUMPY_NAMES.get(function.__name__, function.__name__)
     if name not in __all__:
-        raise TypeError(f"np.{function.__name__} has no form for Tensors; see td.ops, or use .numpy()")
+        raise TypeError(
+            f"np.{function.__name__} has no form for Tensors; see td.ops, or use .numpy()"
+        )
     return globals()[name](*args, **kwargs)
 
 

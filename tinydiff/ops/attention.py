@@ -1,11 +1,11 @@
-"""Attention, embedding and dropout: composed of other operations, so they need no rule of their own."""
+"""Attention, embedding and dropout: composed of other operations, so without rules of their own."""
 
 import numpy as np
 
 from ..backend import device_of, is_array, uniform, xp_of
 from ..tensor import Tensor
 from .linalg import matmul
-from .select import where
+from .select import is_mask, where
 from .shape import getitem, shape_of, swapaxes
 from .softmax import softmax
 
@@ -15,8 +15,9 @@ def attention(q, k, v, mask=None, causal=False):
 
     q: (..., L, D), k: (..., S, D), v: (..., S, E) -> (..., L, E). The weights of one query sum to 1
     over the keys. The scores of D independent unit products have variance D: hence the sqrt.
-    mask: bool, broadcastable to (..., L, S); True where a query may attend. causal (L = S): position
-    i attends to 0..i only. A query that may attend nowhere has no answer: ValueError on the host.
+    mask: bool, broadcastable to (..., L, S); True where a query may attend. causal (L = S):
+    position i attends to 0..i only. A query that may attend nowhere has no answer: ValueError
+    (looked for where the mask is on the host).
     """
     ndim = min(len(shape_of(x)) for x in (q, k, v))
     if ndim < 2 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
@@ -28,7 +29,7 @@ def attention(q, k, v, mask=None, causal=False):
     allowed = _causal(scores) if causal else None
     if mask is not None:
         mask = mask.data if isinstance(mask, Tensor) else mask
-        if getattr(mask, "dtype", None) != bool:
+        if not is_mask(mask):
             raise TypeError("attention() needs a bool mask, True where a query may attend to a key")
         allowed = mask if allowed is None else xp_of(mask, allowed).logical_and(mask, allowed)
         if isinstance(allowed, np.ndarray) and not allowed.any(axis=-1).all():
@@ -43,7 +44,7 @@ def _causal(scores):
     data = scores.data if isinstance(scores, Tensor) else scores
     n_queries, n_keys = scores.shape[-2:]
     if n_queries != n_keys:
-        raise ValueError(f"causal attention needs as many keys as queries, got {n_keys}, {n_queries}")
+        raise ValueError(f"causal attention needs keys = queries, got {n_keys} and {n_queries}")
     i = xp_of(data).arange(n_queries)
     return i.reshape(-1, 1) >= i.reshape(1, -1)
 

@@ -119,7 +119,7 @@ class ConvWeight(Function):
 
 
 def conv2d(x, W, b=None, stride=1, padding=0, dilation=1, groups=1):
-    """Convolution (cross-correlation) of images x (N, H, W, C_in) with W (kh, kw, C_in/groups, C_out).
+    """Convolution (cross-correlation) of images x with W. Shapes as above.
 
     stride, padding (zeros on both sides) and dilation: one whole number, or (height, width).
     With groups, group k of the inputs meets group k of the outputs only. Raises ValueError.
@@ -131,8 +131,8 @@ def conv2d(x, W, b=None, stride=1, padding=0, dilation=1, groups=1):
         or W.shape[3] % groups
     ):
         raise ValueError(
-            "conv2d() needs images (N, H, W, C_in) and weights (kh, kw, C_in/groups, C_out) with C_out "
-            f"a multiple of groups, got {x.shape}, {W.shape} and groups={groups}"
+            "conv2d() needs images (N, H, W, C_in) and weights (kh, kw, C_in/groups, C_out) with "
+            f"C_out a multiple of groups, got {x.shape}, {W.shape} and groups={groups}"
         )
     x, W = same_dtype("conv2d", (x, W))
     geo = geometry("conv2d", x.shape, W.shape[:2], stride, padding, dilation, groups)
@@ -141,7 +141,7 @@ def conv2d(x, W, b=None, stride=1, padding=0, dilation=1, groups=1):
 
 
 def conv1d(x, W, b=None, stride=1, padding=0, dilation=1, groups=1):
-    """Convolution of sequences x (N, L, C_in) with W (k, C_in/groups, C_out): images of height 1."""
+    """Convolution of sequences (N, L, C_in), as images of height 1; W: (k, C_in/groups, C_out)."""
     if (len(shape_of(x)), len(shape_of(W))) != (3, 3):
         raise ValueError(
             f"conv1d() needs sequences (N, L, C_in) and weights (k, C_in/groups, C_out), "

@@ -20,9 +20,12 @@ class Matmul(Function):
         return xp_of(a, b).matmul(a, b)
 
     def backward(self, g):
-        ga = matmul(g, swapaxes(self.b, -1, -2)) if self.needs[0] else None
-        gb = matmul(swapaxes(self.a, -1, -2), g) if self.needs[1] else None
-        return ga, gb
+        ga = g @ _transposed(self.b) if self.needs[0] else None
+        return ga, _transposed(self.a) @ g if self.needs[1] else None
+
+
+def _transposed(x):
+    return swapaxes(x, -1, -2) if isinstance(x, Tensor) else x.swapaxes(-1, -2)
 
 
 class Einsum(Function):
@@ -40,7 +43,9 @@ class Einsum(Function):
 
     def backward(self, g):
         xs = [getattr(self, f"x{k}") for k in range(len(self.letters))]
-        return tuple(self._gradient(g, xs, k) if need else None for k, need in enumerate(self.needs))
+        return tuple(
+            self._gradient(g, xs, k) if need else None for k, need in enumerate(self.needs)
+        )
 
     def _gradient(self, g, xs, k):
         letters = [self.out] + self.letters[:k] + self.letters[k + 1 :]
@@ -57,28 +62,28 @@ def matmul(a, b):
     A vector (k,) counts as a row on the left and as a column on the right. A stack (..., n, k)
     times one matrix (k, m) is computed as a single product of (N n, k) and (k, m).
     """
-    if not shape_of(a) or not shape_of(b):
+    m, n = shape_of(a), shape_of(b)
+    if not m or not n:
         raise ValueError("matmul() needs at least one axis in each operand; use * for numbers")
-    if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
+    if m[-1] != n[-2 if len(n) > 1 else 0]:
         raise ValueError(
-            f"matmul() of shapes {a.shape} and {b.shape}: the last axis of the first and the "
-            f"{'last but one' if b.ndim > 1 else 'only'} axis of the second must be equal"
+            f"matmul() of shapes {m} and {n}: the last axis of the first and the "
+            f"{'last but one' if len(n) > 1 else 'only'} axis of the second must be equal"
         )
-    batch = common_shape(a.shape[:-2], b.shape[:-2])
+    batch = m[:-2] if m[:-2] == n[:-2] else common_shape(m[:-2], n[:-2])
     if not (isinstance(a, Tensor) or isinstance(b, Tensor)):
         return xp_of(a, b).matmul(a, b)
     if a.dtype != b.dtype:
         a, b = same_dtype("matmul", (a, b))
-    if a.ndim == 1:
-        return _without(matmul(reshape(a, (1, -1)), b), -2 if b.ndim > 1 else -1)
-    if b.ndim == 1:
-        return _without(matmul(a, reshape(b, (-1, 1))), -1)
-    if a.ndim > 2 and b.ndim == 2:
-        flat = Matmul()(reshape(a, (math.prod(a.shape[:-1]), a.shape[-1])), b)
-        return reshape(flat, (*a.shape[:-1], b.shape[-1]))
-    if a.shape[:-2] != b.shape[:-2]:
-        a = broadcast_to(a, batch + a.shape[-2:])
-        b = broadcast_to(b, batch + b.shape[-2:])
+    if len(m) == 1:
+        return _without(matmul(reshape(a, (1, *m)), b), -2 if len(n) > 1 else -1)
+    if len(n) == 1:
+        return _without(matmul(a, reshape(b, (*n, 1))), -1)
+    if len(m) > 2 and len(n) == 2:
+        flat = Matmul()(reshape(a, (math.prod(m[:-1]), m[-1])), b)
+        return reshape(flat, (*m[:-1], n[-1]))
+    if m[:-2] != n[:-2]:
+        a, b = broadcast_to(a, batch + m[-2:]), broadcast_to(b, batch + n[-2:])
     return Matmul()(a, b)
 
 
@@ -98,14 +103,15 @@ def einsum(subscripts, *operands):
     if not arrow or "." in subscripts:
         raise ValueError(f"einsum() needs letters and '->', as 'ij,jk->ik', got {subscripts!r}")
     if len(letters) != len(operands):
-        raise ValueError(f"einsum({subscripts!r}) names {len(letters)} operands, got {len(operands)}")
+        names = len(letters)
+        raise ValueError(f"einsum({subscripts!r}) names {names} operands, got {len(operands)}")
     sizes = {}
     for own, x in zip(letters, operands):
         if len(set(own)) != len(own) or len(own) != len(shape_of(x)):
             raise ValueError(f"einsum() operand {own!r} needs {x.ndim} different letters")
         for letter, n in zip(own, x.shape):
             if sizes.setdefault(letter, n) != n:
-                raise ValueError(f"einsum({subscripts!r}): {letter!r} is {sizes[letter]} and {n} long")
+                raise ValueError(f"einsum() axes {letter!r} are {sizes[letter]} and {n} long")
     if len(set(out)) != len(out) or not set(out) <= set(inputs):
         raise ValueError(f"einsum() output {out!r} needs different letters of {inputs!r}")
     return Einsum()(*same_dtype("einsum", operands), letters=letters, out=out)

@@ -13,7 +13,7 @@ from .shape import reshape, shape_of
 
 
 def normalize_composed(x, axes, eps):
-    """(x - mean x) / sqrt(var x + eps), of elementary operations: the definition, and Normalize's twin."""
+    """(x - mean x) / sqrt(var x + eps): the definition, and the composed twin of Normalize."""
     return (x - mean(x, axes, keepdims=True)) / sqrt(var(x, axes, keepdims=True) + eps)
 
 

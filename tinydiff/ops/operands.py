@@ -1,5 +1,7 @@
 """What an operation accepts as an operand, and how two operands come to one shape and dtype."""
 
+import re
+
 import numpy as np
 
 from ..backend import SCALARS, is_array
@@ -20,9 +22,7 @@ def pair(a, b):
     if not (isinstance(a, Tensor) or isinstance(b, Tensor)):
         return a, b
     shape, dtype = common_shape(a.shape, b.shape), np.result_type(a.dtype, b.dtype)
-    a = a if a.shape == shape else broadcast_to(a, shape)
-    b = b if b.shape == shape else broadcast_to(b, shape)
-    return astype(a, dtype), astype(b, dtype)
+    return astype(broadcast_to(a, shape), dtype), astype(broadcast_to(b, shape), dtype)
 
 
 def operand(x):
@@ -55,7 +55,7 @@ def binary(function):
 
 
 def _named_after(function, op):
-    name = "".join("_" * (c.isupper() and i > 0) + c.lower() for i, c in enumerate(function.__name__))
+    name = re.sub("(?<=.)(?=[A-Z])", "_", function.__name__).lower()
     op.__name__ = op.__qualname__ = name
     op.__doc__, op.__module__ = function.__doc__, function.__module__
     return op

@@ -16,7 +16,7 @@ def _windows(name, x, size, stride):
 
 
 def max_pool2d(x, size, stride=None):
-    """The largest value of each window of `size` (stride: default size); ties share the gradient."""
+    """The largest value of each window of `size` (stride: default size); ties share gradients."""
     return max(*_windows("max_pool2d", x, size, stride))
 
 

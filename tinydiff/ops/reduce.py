@@ -30,14 +30,14 @@ def common_shape(*shapes):
         return np.broadcast_shapes(*shapes)
     except ValueError:
         raise ValueError(
-            f"shapes {' and '.join(map(str, shapes))} do not broadcast: going from the last axis back, "
-            "sizes must be equal or 1"
+            f"shapes {' and '.join(map(str, shapes))} do not broadcast: going from the last axis "
+            "back, sizes must be equal or 1"
         ) from None
 
 
 def kept_shape(shape, axes):
     """`shape` with the reduced axes as 1."""
-    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+    return tuple([1 if i in axes else n for i, n in enumerate(shape)])
 
 
 class Sum(Function):
@@ -52,7 +52,7 @@ class Sum(Function):
         return x.sum(axis=axes, keepdims=keepdims)
 
     def backward(self, g):
-        return (broadcast_to(reshape(g, self.kept), self.shape),)
+        return (broadcast_to(g.reshape(self.kept), self.shape),)
 
 
 class BroadcastTo(Function):
@@ -71,7 +71,7 @@ class BroadcastTo(Function):
         return xp_of(x).broadcast_to(x, shape)
 
     def backward(self, g):
-        return (reshape(sum(g, self.axes, keepdims=True), self.shape),)
+        return (g.sum(axis=self.axes, keepdims=True).reshape(self.shape),)
 
 
 class Max(Function):
@@ -92,8 +92,8 @@ class Max(Function):
         return y
 
     def backward(self, g):
-        chosen = (self.x == reshape(self.y, self.kept)).astype(g.dtype)
-        return (reshape(g, self.kept) * (chosen / chosen.sum(axis=self.axes, keepdims=True)),)
+        chosen = (self.x == self.y.reshape(self.kept)).astype(g.dtype)
+        return (g.reshape(self.kept) * (chosen / chosen.sum(axis=self.axes, keepdims=True)),)
 
 
 class Min(Max):
@@ -168,14 +168,16 @@ def cumsum(x, axis):
 def broadcast_to(x, shape):
     """x repeated to `shape` by NumPy's rules; a view, nothing is copied."""
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    ends = shape[len(shape) - len(shape_of(x)) :]
+    if shape_of(x) == shape:
+        return x
+    ends = shape[len(shape) - x.ndim :]
     if len(ends) != x.ndim or any(n not in (1, m) for n, m in zip(x.shape, ends)):
         raise ValueError(f"broadcast_to() cannot repeat shape {x.shape} to {shape}")
     return BroadcastTo()(x, shape=shape)
 
 
 def repeat(x, repeats, axis):
-    """Every entry of x `repeats` (int) times in a row along `axis`: a broadcast along a new axis."""
+    """Every entry of x `repeats` (int) times in a row along `axis`: broadcast along a new axis."""
     if not isinstance(repeats, int) or repeats < 0:
         raise ValueError(f"repeat() needs a whole number >= 0 of repeats, got {repeats!r}")
     axis = axis_of(x, axis)

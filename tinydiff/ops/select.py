@@ -3,6 +3,8 @@
 Comparisons of Tensors give bool arrays, which are constants of the tape.
 """
 
+import numpy as np
+
 from ..backend import check_devices, xp_of
 from ..tensor import Function, Tensor
 from .operands import binary, operand, pair, unary
@@ -28,14 +30,17 @@ def where(condition, a, b):
     """a where `condition` (bool array or Tensor) holds, else b; all three broadcast together."""
     condition = condition.data if isinstance(condition, Tensor) else condition
     a, b = pair(a, b)
-    if getattr(condition, "dtype", None) != bool:
+    if not is_mask(condition):
         raise TypeError("where() needs a bool array as its condition, such as x > 0")
     check_devices([condition] + [x.data if isinstance(x, Tensor) else x for x in (a, b)])
     shape = common_shape(condition.shape, *(x.shape for x in (a, b) if hasattr(x, "shape")))
-    condition, a, b = (
-        broadcast_to(x, shape) if getattr(x, "shape", shape) != shape else x for x in (condition, a, b)
-    )
-    return Where()(a, b, condition=condition)
+    a, b = (broadcast_to(x, shape) if hasattr(x, "shape") else x for x in (a, b))
+    return Where()(a, b, condition=broadcast_to(condition, shape))
+
+
+def is_mask(x):
+    """Whether x is an array of bools."""
+    return getattr(x, "dtype", None) == np.dtype(bool)
 
 
 class Maximum(Function):
@@ -91,7 +96,7 @@ class Clip(Function):
 def clip(x, low, high):
     """x limited to [low, high]; low and high are numbers, or None for no bound on that side."""
     low, high = (v if v is None else operand(v) for v in (low, high))
-    if low is None and high is None or None not in (low, high) and not low <= high:
+    if (low is None and high is None) or (None not in (low, high) and not low <= high):
         raise ValueError(f"clip() needs a bound, and low <= high, got low={low} and high={high}")
     return Clip()(operand(x), low=low, high=high)
 

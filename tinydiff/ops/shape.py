@@ -1,5 +1,7 @@
 """Operations that move elements without changing them: each adjoint moves the gradient back."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
@@ -18,7 +20,7 @@ class Reshape(Function):
         return x.reshape(shape)
 
     def backward(self, g):
-        return (reshape(g, self.shape),)
+        return (g.reshape(self.shape),)
 
 
 class Transpose(Function):
@@ -35,7 +37,7 @@ class Transpose(Function):
         back = [0] * len(self.axes)
         for place, axis in enumerate(self.axes):
             back[axis] = place
-        return (transpose(g, back),)
+        return (g.transpose(back),)
 
 
 class GetItem(Function):
@@ -69,7 +71,7 @@ class PutItem(Function):
         return y
 
     def backward(self, g):
-        return (getitem(g, self.index),)
+        return (g[self.index],)
 
 
 class Concatenate(Function):
@@ -97,7 +99,7 @@ class Pad(Function):
         return xp_of(x).pad(x, widths, constant_values=value)
 
     def backward(self, g):
-        return (getitem(g, self.inner),)
+        return (g[self.inner],)
 
 
 class Flip(Function):
@@ -246,9 +248,8 @@ def split(x, parts, axis=0):
         if parts < 1 or n % parts:
             raise ValueError(f"split() cannot cut an axis of {n} into {parts} equal parts")
         parts = [n // parts * k for k in range(1, parts)]
-    cuts = [0, *parts, n]
     front = (slice(None),) * axis
-    return [getitem(x, (*front, slice(a, b))) for a, b in zip(cuts, cuts[1:])]
+    return [getitem(x, (*front, slice(a, b))) for a, b in pairwise([0, *parts, n])]
 
 
 def pad(x, widths, value=0.0):

@@ -8,15 +8,15 @@ from ..backend import is_array, to_device_of, xp_of
 from ..tensor import Function, Tensor
 from .elementwise import exp
 from .operands import binary
-from .reduce import axes_of, count, kept_shape, mean, sum
+from .reduce import axes_of, count, kept_shape, mean
 from .select import where
-from .shape import reshape, shape_of
+from .shape import shape_of
 
 
 class LogSumExp(Function):
     """y = log sum_i exp(x_i)         over `axes`
 
-    Computed as m + log sum_i exp(x_i - m) with m = max x; the sum of no probability is log 0 = -inf.
+    Computed as m + log sum_i exp(x_i - m) with m = max x; without any probability log 0 = -inf.
     dy/dx_i = exp(x_i) / sum_j exp(x_j) = exp(x_i - y), taken as 0 where y = -inf
     dL/dx_i = g exp(x_i - y)
     """
@@ -33,7 +33,7 @@ class LogSumExp(Function):
         return y
 
     def backward(self, g):
-        return (reshape(g, self.kept) * exp(self.x - reshape(_finite(self.y), self.kept)),)
+        return (g.reshape(self.kept) * exp(self.x - _finite(self.y).reshape(self.kept)),)
 
 
 class LogAddExp(Function):
@@ -70,7 +70,7 @@ class Softmax(Function):
 
     def backward(self, g):
         gy = g * self.y
-        return (gy - self.y * sum(gy, self.axis, keepdims=True),)
+        return (gy - self.y * gy.sum(self.axis, keepdims=True),)
 
 
 class LogSoftmax(Function):
@@ -89,7 +89,7 @@ class LogSoftmax(Function):
         return y
 
     def backward(self, g):
-        return (g - exp(self.y) * sum(g, self.axis, keepdims=True),)
+        return (g - exp(self.y) * g.sum(self.axis, keepdims=True),)
 
 
 class CrossEntropy(Function):
@@ -157,7 +157,8 @@ def cross_entropy(logits, labels):
     """
     labels = labels.data if isinstance(labels, Tensor) else labels
     labels = labels if is_array(labels) else np.asarray(labels)
-    if len(shape_of(logits)) != 2 or labels.shape != logits.shape[:1] or labels.dtype.kind not in "iu":
+    fits = len(shape_of(logits)) == 2 and labels.shape == logits.shape[:1]
+    if not fits or labels.dtype.kind not in "iu":
         raise ValueError(
             "cross_entropy() needs logits (N, K) and integer labels (N,), "
             f"got {logits.shape} and {labels.shape} of {labels.dtype}"
@@ -165,7 +166,7 @@ def cross_entropy(logits, labels):
     if 0 in logits.shape:
         raise ValueError(f"cross_entropy() of an empty batch: logits have shape {logits.shape}")
     if isinstance(labels, np.ndarray) and (labels.min() < 0 or labels.max() >= logits.shape[1]):
-        raise ValueError(f"labels must lie in 0..{logits.shape[1] - 1}, the number of logits less 1")
+        raise ValueError(f"labels must lie in 0..{logits.shape[1] - 1}, one for each logit")
     labels = to_device_of(labels, logits.data if isinstance(logits, Tensor) else logits)
     return CrossEntropy()(logits, labels=labels)
 

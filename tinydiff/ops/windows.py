@@ -57,7 +57,9 @@ def two(name, what, value, least):
     """One or two whole numbers as (height, width). Raises ValueError for anything else."""
     pair = value if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2 or any(not isinstance(v, int) or v < least for v in pair):
-        raise ValueError(f"{name}() needs {what} as one or two whole numbers >= {least}, got {value!r}")
+        raise ValueError(
+            f"{name}() needs {what} as one or two whole numbers >= {least}, got {value!r}"
+        )
     return tuple(pair)
 
 
