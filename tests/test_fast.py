@@ -114,3 +114,15 @@ def test_silu(rng, monkeypatch, size, dtype):
         close(fast_numpy.silu_gradient(x, g), activations.silu_gradient.plain(x, g), dtype)
     else:
         assert fast_numpy.silu_value(x).shape == fast_numpy.silu_gradient(x, g).shape == (0,)
+
+
+@pytest.mark.parametrize("size", [0, 1, fast.PIECE - 1, fast.PIECE, 2 * fast.PIECE + 1])
+def test_in_pieces_does_what_one_pass_does(rng, size):
+    def step(theta, g, rate):
+        theta -= rate * g * g
+
+    theta, g = rng.standard_normal((2, size))
+    whole = theta.copy()
+    step(whole, g, 0.1)
+    assert fast.in_pieces(step)(theta, g, 0.1) is None
+    np.testing.assert_array_equal(theta, whole)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .backend import device_of, to_device, to_host, xp_of
+from .backend import device_of, in_pieces, to_device, to_host, xp_of
 from .parameter import flatten
 
 
@@ -124,17 +124,20 @@ class Adam(Optimizer):
         self.betas, self.eps = betas, eps
 
     def update(self, theta, g):
-        xp = xp_of(theta)
-        b1, b2 = self.betas
-        self.m *= b1
-        self.m += (1 - b1) * g
-        self.v *= b2
-        self.v += (1 - b2) * (g * g)
-        c1, c2 = 1 - b1**self.steps, 1 - b2**self.steps
-        step = self.m / (xp.sqrt(self.v) * c2**-0.5 + self.eps)
-        if self.weight_decay:
-            theta *= 1 - self.lr * self.weight_decay
-        theta -= (self.lr / c1) * step
+        decay = 1 - self.lr * self.weight_decay
+        _adam(theta, g, self.m, self.v, self.lr, *self.betas, self.steps, self.eps, decay)
+
+
+@in_pieces
+def _adam(theta, g, m, v, lr, b1, b2, steps, eps, decay):
+    m *= b1
+    m += (1 - b1) * g
+    v *= b2
+    v += (1 - b2) * (g * g)
+    c1, c2 = 1 - b1**steps, 1 - b2**steps
+    if decay != 1:
+        theta *= decay
+    theta -= (lr / c1) * (m / (xp_of(v).sqrt(v) * c2**-0.5 + eps))
 
 
 class AdamW(Adam):
@@ -170,7 +173,7 @@ class EMA(_OverFlat):
         """Move the average towards the parameters."""
         self._follow()
         d = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        self.average += (1 - d) * (self.flat.data - self.average)
+        _approach(self.average, self.flat.data, 1 - d)
         self.updates += 1
 
     @contextmanager
@@ -190,6 +193,11 @@ class EMA(_OverFlat):
         self.flat.changed()
 
 
+@in_pieces
+def _approach(average, theta, share):
+    average += share * (theta - average)
+
+
 def clip_grad_norm(params, max_norm):
     """Scale all gradients so that their joint Euclidean norm is at most max_norm.
 
@@ -200,7 +208,7 @@ def clip_grad_norm(params, max_norm):
         raise ValueError(f"clip_grad_norm() needs max_norm > 0, got {max_norm}")
     grad = flatten(params).grad
     xp = xp_of(grad)
-    norm = xp.sqrt((grad * grad).sum())
+    norm = xp.sqrt(xp.matmul(grad, grad))
     grad /= xp.maximum(norm / max_norm, 1.0)
     return norm
 

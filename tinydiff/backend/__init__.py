@@ -18,7 +18,7 @@ from .arrays import (
     xp_of,
 )
 from .devices import get_device, set_device, to_device, to_device_of, to_host
-from .fast import fast_form
+from .fast import fast_form, in_pieces
 from .noise import standard_normal, uniform
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "device_of",
     "fast_form",
     "get_device",
+    "in_pieces",
     "is_array",
     "register",
     "scatter_add",

@@ -56,15 +56,14 @@ def _column_blocks(x, geo):
     images = max(1, min(len(x), BUFFER // (oh * ow * kh * kw * c * x.itemsize)))
     windows = np.empty((images, oh, ow, kh, kw, c), x.dtype)
     padded = np.zeros((images, *geo.padded, c), x.dtype)
+    a, b, d, e = padded.strides
+    strides = (a, b * sh, d * sw, b * dh, d * dw, e)
+    view = np.lib.stride_tricks.as_strided(padded, windows.shape, strides)  # a copy runs along kw, c
     for start in range(0, len(x), images):
         part = slice(start, min(start + images, len(x)))
         n = part.stop - part.start
         padded[:n, ph : ph + h, pw : pw + w] = x[part]
-        for i in range(kh):
-            rows = slice(i * dh, i * dh + sh * (oh - 1) + 1, sh)
-            for j in range(kw):
-                columns = slice(j * dw, j * dw + sw * (ow - 1) + 1, sw)
-                windows[:n, :, :, i, j] = padded[:n, rows, columns]
+        windows[:n] = view[:n]
         yield part, windows[:n].reshape(-1, kh * kw * c)
 
 
