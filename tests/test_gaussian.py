@@ -157,6 +157,11 @@ def test_kl_is_the_mean_of_the_log_ratio(rng, a, b):
     assert p.kl(p) == pytest.approx(0, abs=1e-14)
 
 
+def test_a_number_as_mean_takes_the_size_of_the_covariance():
+    assert Gaussian(2.0, [1.0, 3.0]).mean.tolist() == [2.0, 2.0]
+    assert Gaussian(0, np.eye(3)).mean.shape == (3,)
+
+
 def test_isotropic_kl_and_entropy_grow_with_the_dimension():
     one, two = Gaussian(0.0, 0.5), Gaussian(0.0, 2.0)
     many = [Gaussian(np.zeros(10), g.cov) for g in (one, two)]
@@ -206,6 +211,7 @@ def test_a_variance_of_zero_is_a_known_coordinate(rng):
         ([0.0, 0.0], [1.0, -1.0], "no negative variance"),
         ([0.0, 0.0], [[1.0, 0.5], [0.4, 1.0]], "symmetric"),
         ([0.0, 0.0], [[1.0, 2.0], [2.0, 1.0]], "symmetric"),
+        ([0.0, 0.0], [[1e-14, 5e-15], [4e-15, 1e-14]], "symmetric"),  # whatever the units
         ([0.0, 0.0], [1.0, 1.0, 1.0], r"\(2,\) and \(3,\)"),
         ([[0.0]], 1.0, "expected mean"),
         (np.nan, 1.0, "finite"),

@@ -19,7 +19,7 @@ SKEW = GaussianMixture([0.2, 0.5, 0.3], [-1.5, 0.2, 2.0], [0.04, 0.5, 0.16])
 DOTS = Points([-1.0, 0.3, 2.0], [0.5, 0.2, 0.3])
 
 
-def covariances(form, K=3, d=2):
+def covariances(form, K=3, d=3):
     rng = np.random.default_rng(3)
     if form == "isotropic":
         return rng.uniform(0.1, 1, K)
@@ -29,9 +29,9 @@ def covariances(form, K=3, d=2):
     return roots @ roots.swapaxes(1, 2) + 0.05 * np.eye(d)
 
 
-def plane(form):
-    """Three components in the plane, with covariances of the given form."""
-    means = np.random.default_rng(4).normal(size=(3, 2)) * 2
+def space(form):
+    """Three components in space: in the plane the axes may be symmetric, and hide a transpose."""
+    means = np.random.default_rng(4).normal(size=(3, 3)) * 2
     return GaussianMixture([0.2, 0.5, 0.3], means, covariances(form))
 
 
@@ -99,17 +99,17 @@ def test_points_are_components_of_vanishing_width(rng):
             np.testing.assert_allclose(left, right, rtol=1e-7, atol=1e-8)
 
 
-# --- in the plane, component by component
+# --- in space, component by component
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("t", [1, 30, 100])
 def test_posteriors_are_those_of_the_components(form, t, rng):
-    data = plane(form)
+    data = space(form)
     scale, variance = PROCESS.q_between(0, t)
-    xt = rng.normal(size=2) * 1.5
+    xt = rng.normal(size=3) * 1.5
     parts = [Gaussian(m, c) for m, c in zip(data.means, data.covs)]
-    noised = [g.affine(scale) + Gaussian(np.zeros(2), variance) for g in parts]
+    noised = [g.affine(scale) + Gaussian(np.zeros(3), variance) for g in parts]
     log_joint = np.log(data.weights) + [g.logpdf(xt) for g in noised]
     p = np.exp(log_joint - np.logaddexp.reduce(log_joint))
     np.testing.assert_allclose(data.log_posterior(PROCESS, xt, t), np.log(p), atol=1e-9)
@@ -124,15 +124,15 @@ def test_posteriors_are_those_of_the_components(form, t, rng):
     assert q.covs.shape == data.covs.shape
 
 
-@pytest.mark.parametrize("data", [*map(plane, FORMS), Points([[0.0, 1.0], [2.0, -1.0]])])
+@pytest.mark.parametrize("data", [*map(space, FORMS), Points([[0.0, 1.0, 0.5], [2.0, -1.0, 0.0]])])
 @pytest.mark.parametrize("t", [2, 50])
 def test_score_is_the_gradient_of_log_q_and_divergence_its_trace(data, t, rng):
-    x = rng.normal(size=(4, 2))
+    x = rng.normal(size=(4, 3))
     leaf = Tensor(x, requires_grad=True)
     data.noised(PROCESS, t).logpdf(leaf).backward(np.ones(4))  # the rows do not interact
     np.testing.assert_allclose(data.score(PROCESS, x, t), leaf.grad, rtol=1e-9, atol=1e-9)
     trace = 0.0
-    for i in range(2):
+    for i in range(3):
         leaf = Tensor(x, requires_grad=True)
         data.score(PROCESS, leaf, t)[:, i].backward(np.ones(4))
         trace = trace + leaf.grad[:, i]
@@ -145,8 +145,8 @@ def test_score_is_the_gradient_of_log_q_and_divergence_its_trace(data, t, rng):
 
 @pytest.mark.parametrize("predicts", NAMES)
 def test_model_predicts_by_every_name(predicts, rng):
-    xt, t = rng.normal(size=(3, 2)), np.array([1, 50, 100])
-    data = plane("full")
+    xt, t = rng.normal(size=(3, 3)), np.array([1, 50, 100])
+    data = space("full")
     x0 = data.mean_x0(PROCESS, xt, t)
     model = data.model(PROCESS, predicts)
     right = PROCESS.convert(x0, xt, t, "x0", predicts)
@@ -166,10 +166,10 @@ def test_data_on_the_line_takes_any_shape(data, rng):
     assert data.sample(5, rng).shape == (5,)
 
 
-@pytest.mark.parametrize("data", [plane("full"), plane("diagonal"), Points(np.eye(2))])
+@pytest.mark.parametrize("data", [space("full"), space("diagonal"), Points(np.eye(3))])
 @pytest.mark.parametrize("t", [7, np.array([1, 7, 99])])
 def test_float32_on_any_device_is_float64_rounded(data, t, device, rng):
-    x = rng.normal(size=(3, 2)).astype("f")
+    x = rng.normal(size=(3, 3)).astype("f")
     out = data.model(PROCESS)(to_device(x, device), t)
     assert isinstance(out, type(to_device(x, device)))
     assert out.dtype == np.float32
@@ -178,8 +178,8 @@ def test_float32_on_any_device_is_float64_rounded(data, t, device, rng):
 
 
 def test_a_tensor_gives_a_tensor(rng):
-    x = Tensor(rng.normal(size=(3, 2)).astype("f"), requires_grad=True)
-    for data in (plane("full"), Points(np.eye(2))):
+    x = Tensor(rng.normal(size=(3, 3)).astype("f"), requires_grad=True)
+    for data in (space("full"), Points(np.eye(3))):
         out = data.model(PROCESS)(x, np.array([1, 2, 3]))
         assert isinstance(out, Tensor)
         assert out.dtype == np.float32
@@ -213,9 +213,9 @@ class Chosen:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_sample_is_a_mean_plus_a_root_of_its_covariance(form, rng):
-    data = plane(form)
+    data = space(form)
     for k in range(3):
-        x = data.sample(2, Chosen([k, k], np.eye(2)))
+        x = data.sample(3, Chosen([k, k, k], np.eye(3)))
         root = (x - data.means[k]).T
         np.testing.assert_allclose(root @ root.T, Gaussian(data.means[k], data.covs[k]).matrix)
     shares = np.bincount(Points(np.arange(3.0), [0.2, 0.5, 0.3]).sample(10000, rng).astype(int))
@@ -247,7 +247,7 @@ REFUSED = [
     (lambda: GaussianMixture(None, [[0.0, 0.0]], [[[1.0, 0.5], [0.4, 1.0]]]), "symmetric"),
     (lambda: GaussianMixture(None, [[0.0, 0.0]], [[[1.0, 2.0], [2.0, 1.0]]]), "positive definite"),
     (lambda: GaussianMixture([0.5, 0.5], [0.0, 1.0], 1.0), r"covs must be \(2,\)"),
-    (lambda: plane("full").mean_x0(PROCESS, np.ones(3), 1), r"\(2,\), which does not end \(3,\)"),
+    (lambda: space("full").mean_x0(PROCESS, np.ones(2), 1), r"\(3,\), which does not end \(2,\)"),
     (lambda: TWO_MODES.mean_x0(PROCESS, np.ones(3), 0), r"1 \.\.\. 100"),
     (lambda: TWO_MODES.noised(PROCESS, 101), r"1 \.\.\. 100"),
     (lambda: DOTS.noised(PROCESS, 0), r"1 \.\.\. 100"),

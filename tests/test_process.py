@@ -62,6 +62,10 @@ def test_tables_are_exact_for_any_betas(betas):
 def test_the_clean_end_of_the_tables():
     process = Process(schedules.linear(5))
     assert process.T == 5
+    tables = ["betas", "alphas", "alphas_bar", "one_minus_alphas_bar"]
+    for name in (*tables, "snr", "log_snr", "posterior_variance"):
+        assert getattr(process, name).shape == (6,)
+        assert getattr(process, name).dtype == np.float64
     assert [t[0] for t in (process.betas, process.one_minus_alphas_bar)] == [0, 0]
     assert [t[0] for t in (process.alphas, process.alphas_bar)] == [1, 1]
     assert process.snr[0] == process.log_snr[0] == np.inf
@@ -268,7 +272,8 @@ def test_wrong_arrays_are_refused():
     process = Process(schedules.linear(5))
     with pytest.raises(ValueError, match=r"one shape, got \(2, 3\) and \(2, 1\)"):
         process.q_sample(X, 1, X[:, :1])
-    with pytest.raises(TypeError, match="floating point, got uint8; scale"):
-        process.q_sample(X.astype(np.uint8), 1, X)
+    for dtype in ("uint8", "int64", "bool", "complex128"):
+        with pytest.raises(TypeError, match=f"floating point, got {dtype}; scale"):
+            process.q_sample(X.astype(dtype), 1, X)
     with pytest.raises(ValueError, match=r"2 values of t do not fit x of shape \(\)"):
         process.q_sample(1.0, np.array([1, 2]), 1.0)

@@ -172,6 +172,7 @@ REFUSED = [
     (lambda: schedules.from_alphas_bar([1.0, 0.5, 0.5]), "fall strictly from 1"),
     (lambda: schedules.from_alphas_bar([0.9, 0.5]), "fall strictly from 1"),
     (lambda: schedules.from_alphas_bar([1.0, -0.1]), "stay >= 0"),
+    (lambda: schedules.from_alphas_bar([1.0, 0.5, -0.1]), "stay >= 0"),
     (lambda: schedules.from_alphas_bar([1.0, np.nan]), "fall strictly from 1"),
     (lambda: schedules.from_alphas_bar([1.0]), "fall strictly from 1"),
     (lambda: schedules.from_alphas_bar([[1.0, 0.5]]), "fall strictly from 1"),

@@ -292,5 +292,5 @@ def test_an_operation_records_one_call():
     multiply = td.ops.elementwise.Multiply()
     x = leaf(2.0)
     multiply(x, 3.0)
-    with pytest.raises(td.GraphError, match="this Multiply records a call already; make a new one"):
+    with pytest.raises(td.GraphError, match="this Multiply records a call; make another"):
         multiply(x, 4.0)

@@ -17,3 +17,4 @@ from .graph import trace
 from .ops import *  # noqa: F403
 from .tape import grad, value_and_grad, vjp
 from .tensor import Function, Tensor, enable_grad, no_grad
+from .viz import draw

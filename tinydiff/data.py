@@ -1,4 +1,4 @@
-"""Data sets: arrays in [-1, 1], channels last, with their levels, their source and their licence."""
+"""Data sets: arrays in [-1, 1], channels last, with their levels, source and licence."""
 
 from dataclasses import dataclass, replace
 
@@ -37,7 +37,9 @@ def load(name="digits", split="train", *, root=None, limit=None, seed=0):
     folder for data that does not come with tinydiff. Raises DatasetNotFound.
     """
     if name not in LOADERS:
-        raise DatasetNotFound(f"no data set is called {name!r}; known: {', '.join(sorted(LOADERS))}")
+        raise DatasetNotFound(
+            f"no data set is called {name!r}; known: {', '.join(sorted(LOADERS))}"
+        )
     if split not in ("train", "test"):
         raise ValueError(f'split is "train" or "test", got {split!r}')
     if limit is not None and limit < 1:
@@ -51,7 +53,7 @@ def stratified(y, fraction, rng):
 
     `fraction` of the rows of every class, rounded, are chosen.
     """
-    chosen = []
+    chosen = [np.arange(0)]
     for label in np.unique(y):
         rows = rng.permutation(np.flatnonzero(y == label))
         chosen.append(rows[: round(fraction * len(rows))])

@@ -1,13 +1,12 @@
 """Neighbour embedding: from distances to probabilities, and the gradients that move a map.
 
-SNE (Hinton and Roweis 2002) and t-SNE (van der Maaten and Hinton 2008) describe data by who is whose
-neighbour: p(j | i), a Gaussian around point i whose width is set by a perplexity, a number of
+SNE (Hinton and Roweis 2002) and t-SNE (van der Maaten and Hinton 2008) describe data by who is
+whose neighbour: p(j | i), a Gaussian around point i whose width is set by a perplexity, a number of
 neighbours. The map y (N, 2) has probabilities q of the same kind, and minimises D_KL(p || q).
 
 Arrays of either library, float64 advised: D are squared distances (N, N), p and q (N, N) with a
-diagonal of 0. Source: ub-lecture, whose search for the width leaves point i among its own neighbours
-for all i but the first; here it is left out by its place.
-"""
+diagonal of 0. Source: ub-lecture, whose search for the width leaves point i among its own
+neighbours for all i but the first; here it is left out by its place."""
 
 import math
 
@@ -40,7 +39,8 @@ def perplexity(p):
 
 
 def conditional(D, target):
-    """(p, sigmas): p(j | i) proportional to exp(-D_ij / 2 sigma_i^2), each row of perplexity `target`.
+    """(p, sigmas): p(j | i) proportional to exp(-D_ij / 2 sigma_i^2), each row of perplexity
+    `target`.
 
     The perplexity falls as the precision b = 1 / 2 sigma^2 grows, from N - 1 down to the number of
     nearest neighbours at one and the same distance. So b is found by bisection, of its logarithm,
@@ -54,7 +54,9 @@ def conditional(D, target):
     if D.ndim != 2 or D.shape[1] != n:
         raise ValueError(f"expected squared distances (N, N), got shape {D.shape}")
     if not 1 <= target < n - 1:
-        raise ValueError(f"the perplexity must lie in 1 ... {n - 1}, the other points; got {target}")
+        raise ValueError(
+            f"the perplexity must lie in 1 ... {n - 1}, the other points; got {target}"
+        )
     others = _others(D)
     far = xp.where(others, D, math.inf)
     gap = far - far.min(axis=1, keepdims=True)  # the nearest neighbour's weight is e^0 at any b
@@ -115,7 +117,8 @@ def divergence(p, q):
 
 
 def sne_gradient(p, y):
-    """dC/dy_i = 2 sum_j (p(j|i) - q(j|i) + p(i|j) - q(i|j)) (y_i - y_j), C = sum_i D_KL(p(.|i) || q(.|i))."""
+    """dC/dy_i = 2 sum_j (p(j|i) - q(j|i) + p(i|j) - q(i|j)) (y_i - y_j), C = sum_i D_KL(p(.|i)
+    || q(.|i))."""
     off = p - gaussian_conditional(y)
     return _pull(2 * (off + off.T), y)
 

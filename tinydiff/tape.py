@@ -36,25 +36,24 @@ def backward(self, g=None, create_graph=False):
 
 
 def _seed(y, g, create_graph):
-    """The gradient that a walk from y starts with: a bare array, unless it may have a tape too."""
-    xp = xp_of(y.data)
-    if g is None:
-        if y.data.size != 1:
-            raise GraphError(
-                f"backward() of a tensor of shape {y.shape} needs g, the gradient of the loss with "
-                "respect to it; only a tensor of one element has the obvious g = 1"
-            )
-        return xp.ones(y.shape, dtype=y.dtype)
+    """The gradient that a walk from y starts with: an array, or a Tensor if it is recorded."""
+    if g is None and y.data.size != 1:
+        raise GraphError(
+            f"backward() of a tensor of shape {y.shape} needs g, the gradient of the loss with "
+            "respect to it; only a tensor of one element has the obvious g = 1"
+        )
+    g = 1 if g is None else g
     if isinstance(g, (np.generic, *SCALARS)):
-        g = xp.full(y.shape, g, dtype=y.dtype)
+        g = xp_of(y.data).full(y.shape, g, dtype=y.dtype)
     data = g.data if isinstance(g, Tensor) else g
     if not is_array(data):
         raise TypeError(f"g must be an array, a Tensor or a number, got {type(g).__name__}")
     if data.shape != y.shape:
         raise GraphError(f"g has shape {data.shape}, the tensor has {y.shape}; they must be equal")
     check_devices((y.data, data))
-    g = g if create_graph else data
-    return g if g.dtype == y.dtype else g.astype(y.dtype)
+    if not create_graph:
+        return data.astype(y.dtype, copy=False)
+    return (g if isinstance(g, Tensor) else wrap(g, False)).astype(y.dtype)
 
 
 def order(y, oldest=0):
@@ -151,7 +150,7 @@ def _copy(f, **change):
 
 def _recorded(f, y, g):
     """f.backward(g) with a tape of its own: saved arrays become the Tensors that they came from."""
-    bound, g = _bound(f, y), g if isinstance(g, Tensor) else wrap(g, False)
+    bound = _bound(f, y)
     with enable_grad():
         if bound is not None:
             return bound.backward(g)
@@ -184,11 +183,11 @@ def _gradients(y, inputs, needs, g, create_graph):
     """The gradient of each needed input of y, None for the others; no `.grad` is touched."""
     wrt = [x for x, need in zip(inputs, needs) if need]
     found = {x.number: xp_of(x.data).zeros(x.shape, dtype=x.dtype) for x in wrt}
+    if create_graph:
+        found = {number: wrap(zero, False) for number, zero in found.items()}
     if y.requires_grad and wrt:
         walk = _walk(y, g, create_graph, wrt)
         found.update((x.number, gx) for x, gx in walk if x.number in found)
-    if create_graph:
-        found = {k: gx if isinstance(gx, Tensor) else wrap(gx, False) for k, gx in found.items()}
     return tuple(found[x.number] if need else None for x, need in zip(inputs, needs))
 
 

@@ -27,6 +27,7 @@ class Mode(NamedTuple):
 _mode = ContextVar("mode", default=Mode())
 current_mode = _mode.get
 _numbers = count()
+_ON_HOST = (np.ndarray, *SCALARS)
 
 
 @contextmanager
@@ -188,7 +189,8 @@ class Function:
     def save(self, **named):
         """Keep arrays for `backward`, as attributes of these names."""
         self.saved = named
-        self.__dict__.update(named)
+        for name, array in named.items():
+            setattr(self, name, array)
 
     def forward(self, *arrays, **hyper):
         raise TypeError(f"{type(self).__name__} has no forward")
@@ -202,7 +204,7 @@ class Function:
             need = False
             if isinstance(x, Tensor):
                 tensors, need, flat, x = True, x.requires_grad, flat or x.flat, x.data
-            if type(x) is not np.ndarray and type(x) not in SCALARS:
+            if type(x) not in _ON_HOST:
                 on_host = False
             arrays.append(x)
             needs.append(need)
@@ -216,7 +218,7 @@ class Function:
         record, watch = current_mode()
         if record and True in needs and y.dtype.kind == "f":
             if self.inputs is not None:
-                raise GraphError(f"this {type(self).__name__} records a call already; make a new one")
+                raise GraphError(f"this {type(self).__name__} records a call; make another for it")
             self.inputs, self.needs, self.hyper = inputs, needs, hyper
             out = wrap(y, True, self)
         else:

@@ -1,1 +1,4 @@
-"""Diffusion models on bare mathematics: any callable model(xt, t) will do, a network or a formula."""
+"""Diffusion on bare mathematics: a model is any callable model(xt, t), network or formula."""
+
+from . import bound, guidance, likelihood, mixture, process, samplers, schedules
+from .process import Process

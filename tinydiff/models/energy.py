@@ -10,7 +10,8 @@ from ..tape import grad
 
 
 def log_partition(energies, weights):
-    """log Z = log sum_i w_i exp(-f(x_i)): f at the nodes x_i of a quadrature with weights w_i > 0."""
+    """log Z = log sum_i w_i exp(-f(x_i)): f at the nodes x_i of a quadrature with weights w_i"
+    " > 0."""
     return logsumexp(log(weights) - energies)
 
 
@@ -20,6 +21,7 @@ def log_density(energy, log_z):
 
 
 def score(f):
-    """The function x (N, ...) -> grad log p(x) = -grad f(x), for f of Tensors, row by row; needs no Z."""
+    """The function x (N, ...) -> grad log p(x) = -grad f(x), for f of Tensors, row by row; needs
+    no Z."""
     slope = grad(lambda x: sum(f(x)))
     return lambda x: -slope(x)

@@ -16,14 +16,14 @@ from ..nn import (
     on_device_of,
     sinusoidal,
 )
-from ..ops import concatenate, reshape, silu, upsample2d
+from ..ops import concatenate, reshape, silu, transpose, upsample2d
 
 
 class ResBlock(Module):
     """x -> skip(x) + conv2(silu(film(norm2(conv1(silu(norm1(x)))), e)))
 
-    x: (N, H, W, c_in) -> (N, H, W, c_out), e: (N, d). conv2 starts at 0, so that a fresh block is its
-    skip: the identity, or a 1x1 convolution where the number of channels changes.
+    x: (N, H, W, c_in) -> (N, H, W, c_out), e: (N, d). conv2 starts at 0, so that a fresh block is
+    its skip: the identity, or a 1x1 convolution where the number of channels changes.
     """
 
     def __init__(self, c_in, c_out, d, groups, *, rng):
@@ -66,16 +66,22 @@ class UNet(Module):
     """model(xt, t): what the model predicts (eps, v, ...) for noisy images xt, shaped like xt.
 
     xt: (N, H, W, channels); t: an int, or ints (N,) on the host or on the device of xt. H and W are
-    multiples of 2^(len(widths) - 1). widths: channels at each resolution, finest first; blocks:
+    multiples of patch 2^(len(widths) - 1).
+    patch: the finest resolution is that of patches of so many pixels squared; the pixels of a patch
+    become channels, which loses nothing. widths: channels at each resolution, finest first; blocks:
     residual blocks at each, on each way; heads: attention heads at each, 0 for none; d: size of the
-    time embedding. rng: np.random.Generator of the initial weights.
+    time embedding; groups: of the norms. rng: np.random.Generator of the initial weights.
     """
 
-    def __init__(self, channels=1, widths=(32, 64), blocks=2, heads=(0, 4), d=128, groups=8, patch=1, *, rng):
-        self.channels, self.widths, self.blocks, self.patch = channels, tuple(widths), blocks, patch
-        channels = channels*patch*patch
-        self.time1, self.time2 = Linear(widths[0], d, rng=rng), Linear(d, d, rng=rng)
-        self.first = Conv2d(channels, widths[0], 3, padding=1, rng=rng)
+    def __init__(
+        self, channels=1, patch=1, widths=(32, 64), blocks=2, heads=(0, 4), d=128, groups=8, *, rng
+    ):
+        if len(heads) != len(widths):
+            raise ValueError(f"UNet needs heads for each of the widths {widths}, got {heads}")
+        self.channels, self.patch, self.blocks = channels, patch, blocks
+        self.d_wave, self.levels = widths[0], len(widths)
+        self.time1, self.time2 = Linear(self.d_wave, d, rng=rng), Linear(d, d, rng=rng)
+        self.first = Conv2d(channels * patch**2, widths[0], 3, padding=1, rng=rng)
         self.down, self.shrink, self.up, self.grow = [], [], [], []
         for level, c in enumerate(widths):
             self.down += [Stage(c, c, heads[level], d, groups, rng=rng) for _ in range(blocks)]
@@ -87,14 +93,18 @@ class UNet(Module):
             if level:
                 self.grow.append(Conv2d(c, widths[level - 1], 1, rng=rng))
         self.norm = GroupNorm(groups, widths[0])
-        self.last = zeroed(Conv2d(widths[0], channels, 3, padding=1, rng=rng))
+        self.last = zeroed(Conv2d(widths[0], channels * patch**2, 3, padding=1, rng=rng))
 
     def forward(self, xt, t):
-        e = sinusoidal(on_device_of(t, xt), self.widths[0])
+        unit = self.patch * 2 ** (self.levels - 1)
+        if xt.ndim != 4 or xt.shape[1] % unit or xt.shape[2] % unit or xt.shape[3] != self.channels:
+            raise ValueError(
+                f"this UNet needs images (N, H, W, {self.channels}) with H and W multiples of "
+                f"{unit}, got {xt.shape}"
+            )
+        e = sinusoidal(on_device_of(t, xt), self.d_wave)
         e = silu(self.time2(silu(self.time1(e))))
-        n,h,w,c=xt.shape; k=self.patch
-        x=xt.reshape(n,h//k,k,w//k,k,c).transpose(0,1,3,2,4,5).reshape(n,h//k,w//k,k*k*c)
-        x, skips = self.first(x), []
+        x, skips = self.first(to_patches(xt, self.patch)), []
         for i, stage in enumerate(self.down, start=1):
             x = stage(x, e)
             skips.append(x)
@@ -105,8 +115,21 @@ class UNet(Module):
             x = stage(concatenate([x, skips.pop()], axis=-1), e)
             if i % self.blocks == 0 and i < len(self.up):
                 x = upsample2d(self.grow[i // self.blocks - 1](x), 2)
-        x=self.last(silu(self.norm(x)))
-        return x.reshape(n,h//k,w//k,k,k,c).transpose(0,1,3,2,4,5).reshape(n,h,w,c)
+        return from_patches(self.last(silu(self.norm(x))), self.patch)
+
+
+def to_patches(x, k):
+    """Images (N, H, W, C) as images of patches (N, H / k, W / k, k k C)."""
+    n, h, w, c = x.shape
+    x = transpose(reshape(x, (n, h // k, k, w // k, k, c)), (0, 1, 3, 2, 4, 5))
+    return reshape(x, (n, h // k, w // k, k * k * c))
+
+
+def from_patches(x, k):
+    """The images whose patches are x: the inverse of `to_patches`."""
+    n, h, w, c = x.shape
+    x = transpose(reshape(x, (n, h, w, k, k, c // k**2)), (0, 1, 3, 2, 4, 5))
+    return reshape(x, (n, h * k, w * k, c // k**2))
 
 
 def zeroed(layer):

@@ -1,6 +1,6 @@
 """The variational autoencoder's bound: reconstruction minus divergence, and how to draw through it.
 
-    log p(x) >= E_q(z|x) log p(x | z) - D_KL(q(z | x) || N(0, I)),     q(z | x) = N(mean, exp(log_var) I)
+log p(x) >= E_q(z|x) log p(x | z) - D_KL(q(z | x) || N(0, I)), q(z | x) = N(mean, exp(log_var) I)
 
 in nats. Functions of arrays or Tensors, one example a row. Source: Kingma and Welling 2014.
 """
@@ -9,10 +9,11 @@ from ..ops import exp, expm1, sum
 
 
 def reparametrise(mean, log_var, eps):
-    """z = mean + exp(log_var / 2) eps, eps ~ N(0, I): a draw that mean and log_var can be trained by.
+    """z = mean + exp(log_var / 2) eps, eps ~ N(0, I): a draw that mean and log_var can be trained
+    by.
 
-    The randomness stands apart from the parameters, so dz/dmean = 1 and dz/dlog_var = (z - mean) / 2.
-    """
+    The randomness stands apart from the parameters, so dz/dmean = 1 and dz/dlog_var = (z - mean)
+    / 2."""
     return mean + exp(log_var * 0.5) * eps
 
 
@@ -25,5 +26,6 @@ def gaussian_kl(mean, log_var):
 
 
 def elbo(log_likelihood, mean, log_var):
-    """The lower bound on log p(x) of each row: (N,) nats; log_likelihood is log p(x | z) at a draw z."""
+    """The lower bound on log p(x) of each row: (N,) nats; log_likelihood is log p(x | z) at a
+    draw z."""
     return log_likelihood - gaussian_kl(mean, log_var)

@@ -113,7 +113,7 @@ def _array_function(self, function, types, args, kwargs):
     return globals()[name](*args, **kwargs)
 
 
-_NUMPY_NAMES = {"absolute": "abs", "true_divide": "divide", "amax": "max", "amin": "min"}
+_NUMPY_NAMES = {"absolute": "abs", "amax": "max", "amin": "min"}
 _COMPARISONS = {  # the comparison, and its mirror image for a Tensor on the right
     "less": ("lt", "gt"),
     "less_equal": ("le", "ge"),

@@ -17,7 +17,7 @@ class Matmul(Function):
 
     def forward(self, a, b):
         self.save(a=a, b=b)
-        return xp_of(a, b).matmul(a, b)
+        return a @ b
 
     def backward(self, g):
         ga = g @ _transposed(self.b) if self.needs[0] else None
@@ -29,7 +29,7 @@ def _transposed(x):
 
 
 class Einsum(Function):
-    """y = the sum of products of the operands' elements over the letters not in the output
+    """y = the sum of products x_1 x_2 ... over the letters that are not in the output
 
     In the gradient of one operand, g takes that operand's place: the same sum with the letters of
     the output and of the operand exchanged, broadcast along letters that no other array has.

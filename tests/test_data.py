@@ -1,0 +1,76 @@
+"""Data sets: what is in them, and that train and test never share a row."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.datasets import load_digits
+
+import tinydiff as td
+from tinydiff.data import load, stratified
+
+
+def test_digits_are_images_of_17_levels():
+    data = load("digits")
+    assert data.x.dtype == np.float32
+    assert data.x.shape == (len(data), 8, 8, 1)
+    assert data.y.dtype == np.int64
+    assert data.y.shape == (len(data),)
+    assert (data.name, data.levels, data.licence) == ("digits", 17, "CC BY 4.0")
+    ink = (data.x + 1) * 8  # -1 ... 1 in 16 equal steps, all of them exact in float32
+    assert set(np.unique(ink)) == set(range(17))
+
+
+def test_the_splits_are_all_digits_once():
+    """Row by row: every image of scikit-learn is in one split, with its own label."""
+    images, labels = load_digits(return_X_y=True)
+    rows = {tuple(image): label for image, label in zip(images.astype(int), labels)}
+    assert len(rows) == len(images), "no two digits are equal, so a row is known by its pixels"
+    found = {}
+    for split in ("train", "test"):
+        data = load("digits", split)
+        ink = ((data.x + 1) * 8).astype(int).reshape(len(data), 64)
+        found |= {tuple(image): label for image, label in zip(ink, data.y)}
+    assert found == rows
+    assert len(load("digits")) + len(load("digits", "test")) == len(images) == 1797
+
+
+def test_a_fifth_of_every_class_is_held_out():
+    train, test = (np.bincount(load("digits", split).y) for split in ("train", "test"))
+    np.testing.assert_array_less(np.abs(test - 0.2 * (train + test)), 0.5 + 1e-9)
+
+
+def test_the_seed_decides_the_split():
+    first, again, other = (load("digits", "test", seed=s) for s in (0, 0, 1))
+    np.testing.assert_array_equal(first.x, again.x)
+    assert len(first) == len(other)
+    assert not np.array_equal(first.x, other.x)
+
+
+@given(st.lists(st.integers(0, 4), max_size=60), st.floats(0, 1), st.integers(0, 99))
+def test_stratified_takes_the_same_share_of_all(labels, fraction, seed):
+    y = np.array(labels, dtype=int)
+    rest, chosen = stratified(y, fraction, np.random.default_rng(seed))
+    np.testing.assert_array_equal(np.sort(np.concatenate([rest, chosen])), np.arange(len(y)))
+    assert (np.diff(chosen) > 0).all()
+    for label in set(labels):
+        assert (y[chosen] == label).sum() == round(fraction * (y == label).sum())
+
+
+def test_limit_keeps_the_first_rows():
+    data, part = load("digits"), load("digits", limit=7)
+    np.testing.assert_array_equal(part.x, data.x[:7])
+    np.testing.assert_array_equal(part.y, data.y[:7])
+
+
+def test_what_cannot_be_loaded_is_said():
+    with pytest.raises(td.DatasetNotFound, match=r"'digitz'.*known: .*digits"):
+        load("digitz")
+    with pytest.raises(ValueError, match=r"train.*test.*got 'all'"):
+        load("digits", "all")
+    with pytest.raises(ValueError, match=r"at least 1 row, got 0"):
+        load("digits", limit=0)
+
+
+def test_a_data_set_prints_in_one_line():
+    assert repr(load("digits", limit=3)) == "Dataset(digits: 3 rows of (8, 8, 1), 17 levels)"

@@ -1,0 +1,7 @@
+"""`python -m tinydiff` is `tinydiff`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,85 @@
+"""`tinydiff train`: the whole job, from nothing to pictures and a report."""
+
+import argparse
+import sys
+from pathlib import Path
+
+DESCRIPTION = """\
+Train a diffusion model, sample from it, judge the samples, draw pictures.
+
+  tinydiff train                             the preset `digits` in runs/digits
+  tinydiff train --steps 200 --out runs/try  a shorter training, elsewhere
+  tinydiff train --config my.toml            settings from a file (any of those in config.json)
+  tinydiff train --resume                    go on where Ctrl-C stopped it
+  tinydiff train --list                      the presets
+
+A folder holds one run: config.json (all settings), metrics.csv (a row for each step),
+checkpoint.npz, report.json, loss.png, forward.png, samples.png, reverse.gif. The exit status is
+0 if every bar of the report is met, 1 if one is not, 130 if training was interrupted.
+"""
+
+
+def add(subparsers):
+    parser = subparsers.add_parser(
+        "train",
+        help="train a model, sample from it, judge the samples, draw pictures",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="what to train (default: digits)")
+    parser.add_argument("--preset", metavar="NAME", help="settings to start from (default: NAME's)")
+    parser.add_argument("--config", metavar="FILE", help="a TOML file with settings to change")
+    parser.add_argument("--steps", type=int, metavar="N", help="how many training steps")
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="of weights, noise and order of the data"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the folder (default: runs/NAME)")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="CPU threads (default: as many as there are cores)"
+    )
+    parser.add_argument("--list", action="store_true", help="list the presets and end")
+    parser.set_defaults(run=run)
+
+
+def run(args):
+    from ..backend.errors import ConfigError
+    from ..train import evaluate, job
+    from ..train.presets import PRESETS, preset, read_toml
+    from ..train.shards import cores
+    from .info import versions
+    from .progress import Progress
+
+    if args.list:
+        for config in PRESETS.values():
+            print(f"{config.name:12} {config.about}")
+        return 0
+    if args.threads is not None and args.threads < 1:
+        raise ConfigError(f"--threads must be at least 1, got {args.threads}")
+    base = preset(args.preset or args.name or "digits")
+    if args.name:
+        preset(args.name)
+    given = read_toml(args.config) if args.config else {}
+    given |= {k: getattr(args, k) for k in ("steps", "seed") if getattr(args, k) is not None}
+    config, saved = base.changed(given), None
+    folder = args.out or Path("runs") / config.name
+    if args.resume:
+        if args.name or args.preset:
+            given = {"name": base.name} | given
+        config, saved = job.resume(folder, given)
+    else:
+        job.start(folder)
+    print(f"{config.name}: {config.about}\n{folder}: {config.steps} steps", flush=True)
+    with Progress(sys.stderr) as show:
+        report = job.run(
+            config, folder, saved, threads=args.threads or cores(), versions=versions(), show=show
+        )
+    if report is None:
+        print(f"Stopped, with a checkpoint. Go on: tinydiff train --resume --out {folder}")
+        return 130
+    print(evaluate.as_table(report))
+    print(f"\n{folder}: report.json, loss.png, forward.png, samples.png, reverse.gif")
+    failed = sum(figure.ok is False for figure in report)
+    if failed:
+        print(f"{failed} of the bars above not met", file=sys.stderr)
+    return 1 if failed else 0

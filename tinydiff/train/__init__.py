@@ -1,0 +1,1 @@
+"""Training: presets, the loop, checkpoints, and the report on what was learned."""

@@ -1,0 +1,91 @@
+"""A checkpoint: one .npz with everything that training needs to go on as if it had not stopped.
+
+    version   int, the layout described here
+    config    JSON: the resolved configuration, from which the model is built again
+    step      int, how many steps have been made
+    rng       JSON: the state of the random generator
+    model/*, ema/*, optim/*    the arrays of the state_dicts
+
+Nothing in it is pickled (allow_pickle=False), so opening a stranger's checkpoint runs no code.
+"""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from ..backend.errors import CheckpointError
+
+VERSION = 1
+PARTS = ("model", "ema", "optim")
+
+
+def save(path, *, config, step, rng, model, ema, optim):
+    """Write a checkpoint, whole or not at all: to a temporary file, which then is renamed.
+
+    config: a dict of JSON values; rng: np.random.Generator; the others offer state_dict(). Raises
+    CheckpointError if the disk refuses; a checkpoint of this name written before is then kept.
+    """
+    arrays = {
+        "version": VERSION,
+        "config": json.dumps(config),
+        "step": step,
+        "rng": json.dumps(rng.bit_generator.state),
+    }
+    for part, owner in zip(PARTS, (model, ema, optim)):
+        arrays |= {f"{part}/{name}": value for name, value in owner.state_dict().items()}
+    path = Path(path)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())  # on the disk before the old one goes
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"cannot write {path}: {error.strerror or error}; one written before is unharmed"
+        ) from error
+
+
+def load(path):
+    """The checkpoint at `path` as a dict: config, step, rng (a Generator), model, ema, optim.
+
+    Raises CheckpointError: there is none, it is damaged, or of another version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint at {path}; `tinydiff train` writes one")
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as entries:
+            arrays = {name: entries[name] for name in entries.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+        raise CheckpointError(f"{path} is damaged and cannot be read: {error}") from error
+    version = int(arrays.get("version", 0))
+    if version != VERSION:
+        raise CheckpointError(
+            f"{path} has the layout of version {version}, this tinydiff reads version {VERSION}"
+        )
+    try:
+        found = {"config": json.loads(str(arrays["config"])), "step": int(arrays["step"])}
+        found["rng"] = np.random.default_rng()
+        found["rng"].bit_generator.state = json.loads(str(arrays["rng"]))
+    except (KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged: {error!r}") from error
+    for part in PARTS:
+        names = [name for name in arrays if name.startswith(part + "/")]
+        found[part] = {name.removeprefix(part + "/"): arrays[name] for name in names}
+    return found
+
+
+def restore(owner, state):
+    """owner.load_state_dict(state), for arrays that may be missing or of another model."""
+    try:
+        owner.load_state_dict(state)
+    except (KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"the checkpoint does not fit this {type(owner).__name__}: {error}"
+        ) from error

@@ -1,0 +1,93 @@
+"""The judge of generated digits: a classifier trained with this engine, and made to doubt.
+
+A network that has seen digits only is sure of anything: of pure noise too. So a fifth of each batch
+is no digit at all, half of that noise and half digits with shuffled pixels, with the target "every
+class alike" (outlier exposure, Hendrycks et al. 2019). Its top probability then says how much an
+image is like a digit, which is what samples are to be judged by. Digits are shifted by up to a
+pixel while training, which is what raises the accuracy on held-out ones.
+"""
+
+import numpy as np
+
+from ..backend import to_device_of, to_host
+from ..models.classifier import Classifier
+from ..ops import log_softmax, mean, softmax
+from ..ops import sum as sum_
+from ..optim import EMA, AdamW, clip_grad_norm, cosine
+from ..tensor import no_grad
+from .shards import Shards
+
+BATCH, STRANGERS = 64, 16  # digits and non-digits in a batch
+
+
+def train_judge(data, steps, seed=0, threads=1, show=lambda *_: None):
+    """A Classifier of the Dataset `data`, with averaged weights, after `steps` steps of AdamW."""
+    rng = np.random.default_rng(seed)
+    model = Classifier(data.x.shape[1:], int(data.y.max()) + 1, rng=rng)
+    optimizer, lr = AdamW(model, 2e-3), cosine(2e-3, max(steps, 51), warmup=50)
+    average, shards = EMA(model, 0.99), Shards(model, threads)
+    for step in range(steps):
+        x, targets = _batch(data, rng)
+        optimizer.zero_grad()
+        like = model.flat.data
+        shards.gradient(_loss, to_device_of(x, like), to_device_of(targets, like))
+        clip_grad_norm(model, 1.0)
+        optimizer.lr = lr(step)
+        optimizer.step()
+        average.update()
+        show("judge", step + 1, steps, None)
+    shards.close()
+    model.flat.data[...] = average.average
+    model.flat.changed()
+    return model
+
+
+def _batch(data, rng):
+    """(x, targets): shifted digits with their classes, and strangers with none."""
+    rows = rng.choice(len(data.x), BATCH, replace=False)
+    others = shuffled(data.x[rng.choice(len(data.x), STRANGERS)], rng)
+    others[::2] = noise(others[::2].shape, rng)
+    classes = int(data.y.max()) + 1
+    targets = np.full((BATCH + STRANGERS, classes), 1 / classes, np.float32)
+    targets[:BATCH] = np.eye(classes, dtype=np.float32)[data.y[rows]]
+    return np.concatenate([shifted(data.x[rows], rng), others]), targets
+
+
+def _loss(model, x, targets):
+    """Cross-entropy against a distribution over the classes."""
+    return -mean(sum_(log_softmax(model(x), -1) * targets, axis=-1))
+
+
+def shifted(x, rng):
+    """Images (N, H, W, C) moved by up to one pixel, background (-1) coming in, by interpolation."""
+    for axis in (1, 2):
+        by = rng.uniform(-1, 1, (len(x), 1, 1, 1)).astype(x.dtype)
+        margin = [(1, 1) if i == axis else (0, 0) for i in range(4)]
+        wide = np.moveaxis(np.pad(x, margin, constant_values=-1), axis, 0)
+        by = np.moveaxis(by, axis, 0)
+        near = (1 - np.abs(by)) * wide[1:-1]
+        far = np.maximum(by, 0) * wide[:-2] + np.maximum(-by, 0) * wide[2:]
+        x = np.moveaxis(near + far, 0, axis)
+    return x
+
+
+def shuffled(x, rng):
+    """The pixels of each image in an order of its own: the same histogram, and nothing else."""
+    return rng.permuted(x.reshape(len(x), -1), axis=1).reshape(x.shape)
+
+
+def noise(shape, rng):
+    """Standard normal images, as sampling starts from."""
+    return rng.standard_normal(shape, dtype=np.float32)
+
+
+def probabilities(model, x):
+    """Class probabilities of host images x, (N, classes), on the host."""
+    with no_grad():
+        return to_host(softmax(model(to_device_of(x, model.flat.data)), -1).data)
+
+
+def features(model, x):
+    """What the last layer sees of host images x, (N, d) float64 on the host."""
+    with no_grad():
+        return to_host(model.features(to_device_of(x, model.flat.data)).data).astype(np.float64)

@@ -1,0 +1,8 @@
+"""Pictures. Every function returns a matplotlib Figure, or writes a GIF; matplotlib comes in late.
+
+Images are grey, -1 white and 1 black, as ink on paper.
+"""
+
+from .pictures import animate, grid, loss_curve, mosaic, noising
+from .style import save
+from .tape import draw
