@@ -58,8 +58,9 @@ def run(command, cwd=None, env=None, limit=2400):
 def counts(output):
     """(ran, skipped) of pytest's closing line; (0, 0) where there is none."""
     found = {"passed": 0, "failed": 0, "error": 0, "skipped": 0}
-    closing = [line for line in output.splitlines() if re.search(r"\d+ (passed|failed|skipped|error)", line)]
-    for number, word in re.findall(r"(\d+) (passed|failed|skipped|error)", closing[-1] if closing else ""):
+    words = r"(\d+) (passed|failed|skipped|error)"
+    closing = [line for line in output.splitlines() if re.search(words, line)]
+    for number, word in re.findall(words, closing[-1] if closing else ""):
         found[word] = int(number)
     return found["passed"] + found["failed"] + found["error"], found["skipped"]
 
@@ -131,11 +132,22 @@ def optional_suites(python):
     """Short forms by default, whole suites with --all."""
     has_torch = run(f"{python} -m pip install -q torch==2.13.0", limit=600)[0] == 0
     results = [
-        pytest_suite("torch", f"{python} -m pytest -m torch", has_torch, "PyTorch does not install here"),
+        pytest_suite(
+            "torch", f"{python} -m pytest -m torch", has_torch, "PyTorch does not install here"
+        ),
+        command_suite("equations", f"{VENV}/bin/tinydiff verify"),
+        command_suite("errata", f"{VENV}/bin/tinydiff verify --errata"),
         command_suite("overhead", f"{python} -m benchmarks.overhead --quick"),
+        pytest_suite(
+            "without fast forms",
+            f"{python} -m pytest tests/test_ops.py tests/test_layers.py tests/test_optim.py",
+            env={"TINYDIFF_FUSED": "0"},
+        ),
     ]
     if ALL:
+        mutate = f"{VENV}/bin/pip install -q cosmic-ray && {python} -m tests.mutation"
         results.append(pytest_suite("slow", f"{python} -m pytest -m slow"))
+        results.append(command_suite("mutation", mutate, limit=3000))
     return results
 
 

@@ -249,13 +249,12 @@ def test_terms_estimates_the_bound_of_the_mixture(betas, n, rng):
     process = Process(schedules.linear(*betas))
     model = MIXTURE.model(process, "v")
     for variance in ("posterior", "beta", "optimal"):
-        x0 = MIXTURE.sample(n, rng)
-        b = bound.terms(model, process, x0, noise=rng, variance=variance, predicts="v")
+        args = {"noise": rng, "variance": variance, "predicts": "v"}
+        b = bound.terms(model, process, MIXTURE.sample(n, rng), **args)
         exact = exact_gap(process, variance) + MIXTURE.entropy()
         assert abs(b.total.mean() - exact) < 4 * b.stderr  # fails by chance once in 15,000
         assert b.stderr < 0.06  # of 0.9 ... 2.7 nats
-        formula = MIXTURE.bound(process, variance).total[0]
-        assert formula == pytest.approx(exact, abs=1e-9)
+        assert MIXTURE.bound(process, variance).total[0] == pytest.approx(exact, abs=1e-9)
 
 
 def test_optimal_variance_from_the_other_rows(rng):

@@ -67,32 +67,55 @@ def test_nearest_is_the_smallest_distance(n, m, seed):
 # --- the judge's training images
 
 
-def test_a_whole_pixel_shift_moves_pixels(rng, monkeypatch):
-    x = rng.uniform(-1, 1, (2, 4, 4, 1)).astype(np.float32)
+class Fixed:
+    """Stands for a Generator: A = I + bend `normal` and b = `uniform` for every image."""
 
-    class Fixed:
-        """Draws -1 for the first axis and 1 for the second."""
+    def __init__(self, normal, uniform):
+        self.normal, self.moved = np.array(normal), np.array(uniform)
 
-        draws = iter([-1.0, 1.0])
+    def standard_normal(self, shape):
+        return np.broadcast_to(self.normal, shape)
 
-        def uniform(self, low, high, shape):
-            assert (low, high) == (-1, 1)
-            return np.full(shape, next(self.draws))
+    def uniform(self, low, high, shape):
+        return np.broadcast_to(self.moved.reshape(2, 1, 1), shape)
 
-    moved = judge.shifted(x, Fixed())
-    assert moved.dtype == np.float32
-    np.testing.assert_array_equal(moved[:, :3, 1:], x[:, 1:, :3])
+
+STILL = [[0.0, 0.0], [0.0, 0.0]]
+
+
+def test_a_warp_moves_pixels_and_brings_background_in(rng):
+    x = rng.uniform(-1, 1, (3, 4, 5, 2)).astype(np.float32)
+    same = judge.warped(x, Fixed(STILL, [0, 0]))
+    assert same.dtype == np.float32
+    np.testing.assert_allclose(same, x, atol=1e-6)
+    moved = judge.warped(x, Fixed(STILL, [1, -2]))  # the pixel below, and two to the left
+    np.testing.assert_allclose(moved[:, :3, 2:], x[:, 1:, :3], atol=1e-6)
     assert (moved[:, 3] == -1).all()
     assert (moved[:, :, 0] == -1).all()
 
 
-def test_a_half_pixel_shift_is_the_mean_of_neighbours(rng):
-    x = rng.uniform(-1, 1, (200, 5, 5, 1)).astype(np.float32)
-    moved = judge.shifted(x, rng)
-    assert (moved >= -1).all()
-    assert (moved <= x.max(axis=(1, 2, 3), keepdims=True)).all()
-    constant = judge.shifted(np.full((200, 5, 5, 1), -1, np.float32), rng)
-    np.testing.assert_allclose(constant, -1, rtol=1e-6)
+def test_a_warp_interpolates(rng):
+    x = rng.uniform(-1, 1, (3, 4, 4, 1)).astype(np.float32)
+    moved = judge.warped(x, Fixed(STILL, [0.25, 0]))
+    np.testing.assert_allclose(moved[:, :3], 0.75 * x[:, :3] + 0.25 * x[:, 1:], atol=1e-6)
+    moved = judge.warped(x, Fixed(STILL, [0, 0.25]))
+    np.testing.assert_allclose(moved[:, :, :3], 0.75 * x[:, :, :3] + 0.25 * x[:, :, 1:], atol=1e-6)
+
+
+def test_a_warp_turns_about_the_middle(rng):
+    """A = [[0, 1], [-1, 0]]: a quarter turn, of an image with an odd and one with an even side."""
+    for side in (4, 5):
+        x = rng.uniform(-1, 1, (2, side, side, 1)).astype(np.float32)
+        turned = judge.warped(x, Fixed([[-10.0, 10.0], [-10.0, -10.0]], [0, 0]), bend=0.1)
+        np.testing.assert_allclose(turned, np.rot90(x, axes=(1, 2)), atol=1e-5)
+
+
+def test_a_warp_stays_in_range_and_differs_between_images(rng):
+    x = np.repeat(rng.uniform(-1, 1, (1, 8, 8, 1)).astype(np.float32), 50, axis=0)
+    moved = judge.warped(x, rng)
+    assert (moved >= -1 - 1e-6).all()
+    assert (moved <= x.max() + 1e-6).all()
+    assert len(np.unique(moved.reshape(50, -1), axis=0)) == 50
 
 
 def test_shuffling_keeps_the_pixels_of_each_image(rng):

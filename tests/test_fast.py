@@ -16,11 +16,11 @@ from tinydiff.ops.windows import geometry
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-13}
 
 GEOMETRIES = [
-    dict(size=3, stride=1, padding=1),
-    dict(size=3, stride=2, padding=1),
-    dict(size=(3, 2), stride=(2, 1), padding=(0, 1), dilation=(1, 2)),
-    dict(size=2, stride=1, padding=3),
-    dict(size=1, stride=2, padding=0),
+    {"size": 3, "stride": 1, "padding": 1},
+    {"size": 3, "stride": 2, "padding": 1},
+    {"size": (3, 2), "stride": (2, 1), "padding": (0, 1), "dilation": (1, 2)},
+    {"size": 2, "stride": 1, "padding": 3},
+    {"size": 1, "stride": 2, "padding": 0},
 ]
 
 
@@ -40,7 +40,8 @@ def test_convolution(rng, monkeypatch, how, images_in_buffer, dtype):
     one = np.prod(geo.out) * np.prod(geo.size) * 4 * x.itemsize
     monkeypatch.setattr(fast_numpy, "BUFFER", int(one * images_in_buffer))
     tried = 0
-    for name, args in [("convolve", (x, W)), ("convolve_input", (g, W)), ("convolve_weight", (x, g))]:
+    calls = {"convolve": (x, W), "convolve_input": (g, W), "convolve_weight": (x, g)}
+    for name, args in calls.items():
         quick = getattr(fast_numpy, name)(*args, geo)
         if quick is not None:
             close(quick, getattr(conv, name).plain(*args, geo), dtype)

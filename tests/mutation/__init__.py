@@ -5,7 +5,7 @@
     python -m tests.mutation --only process  # one module
 
 cosmic-ray makes the mutants (arithmetic, comparison, sign, constant and index operators; nothing in
-messages, annotations or strings). Each mutated module runs against its named test files, in a child
-forked from a process that has NumPy, SciPy and Hypothesis loaded already. The score is
-killed / (sample - equivalent); mutants proven equivalent stand in equivalents.toml with their proof.
+messages, annotations or strings). Each mutated module runs against its named test files, in a
+child forked from a process that has NumPy and SciPy loaded already. The score is
+killed / (sample - equivalent); those proven equivalent stand in equivalents.toml with the proof.
 """

@@ -1,12 +1,8 @@
 """The command: sample, run, report. Writes benchmarks/results/mutation.csv."""
 
-import os
-
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ[name] = "1"  # before NumPy is loaded: children run side by side, and are forked
-
 import argparse
 import csv
+import os
 import sys
 import time
 import tomllib
@@ -28,6 +24,8 @@ def main():
     parser.add_argument("--minutes", type=float, default=45, help="stop (and fail) after this long")
     args = parser.parse_args()
     targets = {m: t for m, t in TARGETS.items() if args.only in m}
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"  # before NumPy is loaded: children run side by side, and are forked
     preload()
     baseline = {}
     for tests in sorted(set(targets.values())):
@@ -44,7 +42,8 @@ def main():
         rows.append((mutant, outcome, seconds))
         if outcome in ("survived", "not run"):
             before, after = mutant.change()
-            print(f"{outcome}: {mutant.module}:{mutant.line}\n  - {before}\n  + {after}", flush=True)
+            where = f"{mutant.module}:{mutant.line}"
+            print(f"{outcome}: {where}\n  - {before}\n  + {after}", flush=True)
     sys.exit(report(rows, time.monotonic() - begun, complete=not args.only and args.sample >= 600))
 
 
@@ -64,8 +63,10 @@ def report(rows, seconds, complete):
                       f"{spent:.1f}", proof))
     score = killed / max(1, len(rows) - equivalent)
     share = equivalent / max(1, len(rows))
-    print(f"{len(rows)} mutants in {seconds / 60:.1f} min: {killed} killed, {equivalent} equivalent "
-          f"({share:.1%}), score {score:.1%}")
+    print(
+        f"{len(rows)} mutants in {seconds / 60:.1f} min: {killed} killed, {equivalent} equivalent "
+        f"({share:.1%}), score {score:.1%}"
+    )
     if complete:
         RESULTS.parent.mkdir(parents=True, exist_ok=True)
         with open(RESULTS, "w", newline="") as file:

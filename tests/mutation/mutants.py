@@ -89,14 +89,13 @@ def stratified(found, size, seed):
     module spread over lines, since one operator sign alone has six replacements.
     """
     rng = random.Random(seed)
-    places = {m: len({(x.line, x.operator.split("_")[:2][-1]) for x in xs}) for m, xs in found.items()}
+    places = {module: len(set(map(_place, mutants))) for module, mutants in found.items()}
     total = sum(places.values())
     sample = []
     for module, mutants in sorted(found.items()):
         by_place = {}
         for mutant in rng.sample(mutants, len(mutants)):
-            key = (mutant.line, mutant.operator.split("_")[:2][-1])
-            by_place.setdefault(key, []).append(mutant)
+            by_place.setdefault(_place(mutant), []).append(mutant)
         quota = round(size * places[module] / total)
         queues = list(by_place.values())
         rng.shuffle(queues)
@@ -106,3 +105,8 @@ def stratified(found, size, seed):
             queues = [queue for queue in queues if queue]
         sample += chosen
     return sample
+
+
+def _place(mutant):
+    """The line and the operator that stands there, whatever replaces it."""
+    return mutant.line, mutant.operator.split("_")[:2][-1]

@@ -23,11 +23,10 @@ class _Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if name != self.name:
             return None
         package = self.path.endswith("__init__.py")
-        spec = importlib.util.spec_from_file_location(
+        return importlib.util.spec_from_file_location(
             name, self.path, loader=self,
             submodule_search_locations=[os.path.dirname(self.path)] if package else None,
         )
-        return spec
 
     def create_module(self, spec):
         return None

@@ -1,4 +1,4 @@
-"""Which test files judge which module: the fewest that know it well, so that a mutant is judged fast."""
+"""Which test files judge which module: the fewest that know it well, so that judging is fast."""
 
 from .mutants import ROOT
 

@@ -2,8 +2,8 @@
 
 A pass over an array that does not fit into the cache costs many times what the arithmetic does. So
 a convolution gathers the windows of a few images at a time, in a buffer of about 1 MB that stays in
-the second-level cache, and multiplies that buffer before it gathers the next. Elementwise functions
-go through their array in pieces of PIECE elements and leave every intermediate in place.
+the second-level cache, and multiplies that buffer before it gathers the next. Elementwise
+functions go through their array in pieces of PIECE elements.
 """
 
 import math
@@ -50,7 +50,7 @@ def convolve_input(g, W, geo):
 
 
 def _column_blocks(x, geo):
-    """(slice of the batch, its windows as a matrix), in one buffer that is filled anew each time."""
+    """(slice of the batch, its windows as a matrix), in one buffer, filled anew each time."""
     (oh, ow), (kh, kw), (ph, pw) = geo.out, geo.size, geo.padding
     (sh, sw), (dh, dw), (h, w), c = geo.stride, geo.dilation, geo.image, x.shape[-1]
     images = max(1, min(len(x), BUFFER // (oh * ow * kh * kw * c * x.itemsize)))
@@ -58,7 +58,8 @@ def _column_blocks(x, geo):
     padded = np.zeros((images, *geo.padded, c), x.dtype)
     a, b, d, e = padded.strides
     strides = (a, b * sh, d * sw, b * dh, d * dw, e)
-    view = np.lib.stride_tricks.as_strided(padded, windows.shape, strides)  # a copy runs along kw, c
+    # a copy of this view runs along kw and c at once
+    view = np.lib.stride_tricks.as_strided(padded, windows.shape, strides)
     for start in range(0, len(x), images):
         part = slice(start, min(start + images, len(x)))
         n = part.stop - part.start
@@ -130,7 +131,8 @@ def normalize_backward(g, y, inverse_s, axes):
         return None
     rows, groups = layout
     gx = np.empty_like(g)
-    flat, g_rows, inverse_s = gx.reshape(rows.shape), g.reshape(rows.shape), inverse_s.reshape(-1, groups)
+    flat, g_rows = gx.reshape(rows.shape), g.reshape(rows.shape)
+    inverse_s = inverse_s.reshape(-1, groups)
     for part in _row_blocks(rows):
         a, b, out = g_rows[part], rows[part], flat[part]
         np.multiply(b, _group_mean(np.einsum("nlc,nlc->nc", a, b), a, groups)[0], out=out)
@@ -141,7 +143,7 @@ def normalize_backward(g, y, inverse_s, axes):
 
 
 def _layout(x, axes):
-    """x as (samples, positions, channels) and the number of groups; None if it is not so laid out."""
+    """x as (samples, positions, channels), and the number of groups; None for other layouts."""
     if not x.flags.c_contiguous or not x.size:
         return None
     if axes == (x.ndim - 1,):
@@ -157,7 +159,7 @@ def _row_blocks(rows):
 
 
 def _group_mean(sums, a, groups):
-    """Channel sums (n, c) as the means of their groups: spread over the channels, and (n, groups)."""
+    """The groups' means of channel sums (n, c): one for each channel, and one for each group."""
     n, positions, c = a.shape
     mean = sums.reshape(n, groups, c // groups).sum(axis=2) * (groups / (positions * c))
     mean = mean.astype(a.dtype, copy=False)

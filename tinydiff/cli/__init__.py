@@ -8,6 +8,7 @@ import argparse
 import sys
 
 from ..backend.errors import Error
+from ..derivation import cli as ledger
 from . import info, sample, train
 
 COMMANDS = (train, sample, info)
@@ -17,6 +18,8 @@ Diffusion models from the inside: train one, sample from it, look at everything 
 
   tinydiff train                       train on handwritten digits: 3 minutes, then a report
   tinydiff sample runs/digits --n 64   new digits from what was learned
+  tinydiff verify                      every equation of the derivation, checked by a number
+  tinydiff explain posterior.bayes     one of them: statement, derivation, code, both numbers
   tinydiff info                        what this machine computes with
 
 `tinydiff COMMAND --help` explains a command and shows examples.
@@ -33,6 +36,7 @@ def main(argv=None):
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
         command.add(subparsers)
+    ledger.register(subparsers)
     args = parser.parse_args(argv)
     if not hasattr(args, "run"):
         parser.print_help()

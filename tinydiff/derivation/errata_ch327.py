@@ -5,10 +5,9 @@ import math
 import numpy as np
 from scipy.special import erfinv
 
-from ..diffusion import samplers
+from ..diffusion import samplers, schedules
 from ..diffusion.grid import push_density
 from ..diffusion.process import Process
-from ..diffusion.schedules import linear
 from .entry import erratum
 from .errata_nus import DIGITS
 from .forward import moments
@@ -35,7 +34,7 @@ def d1():
     where 50 make 0.22282. The index -1 returns the last entry, alpha_bar_T = 0.3636."""
     table = np.cumprod(1 - np.linspace(1e-4, 0.02, 100))
     printed = math.sqrt(1 - table[0]), 1 - table[50], table[-1]
-    process, x = Process(linear(100)), np.zeros(1)
+    process, x = Process(schedules.linear(100)), np.zeros(1)
     std = moments(lambda x, eps: process.q_sample(x, 50, eps), x)[1][0]
     return (printed, std**2), (
         (0.01, 0.230708688, 0.363563248), one_step_at_a_time(np.linspace(1e-4, 0.02, 100)[:50]),
@@ -61,7 +60,7 @@ def d2():
         p = normal_pdf(x, [[2 * math.sqrt(ab)], [-2 * math.sqrt(ab)]], spread).mean(axis=0)
         nats = p @ (np.log(p) - normal_logpdf(x, 0, 1)) * (x[1] - x[0])
         printed += [ab, 2 * math.sqrt(ab), 4.09 * ab + 1 - ab, nats]
-        correct.append(np.prod(1 - linear(T, rescale=True)))
+        correct.append(np.prod(1 - schedules.linear(T, rescale=True)))
         scaled = np.linspace(1e-4, 0.02, T) * 1000 / T
         right.append(math.exp(np.log1p(-scaled).sum()))
     recorded = 0.132182754, 0.727138926, 1.40844471, 0.0353756272
@@ -79,7 +78,7 @@ def d2():
 def d3():
     """T = 200 and its data, v = 4.09. Where alpha_bar is 1/2 (t = 117) the signal is still 80.4
     % of the variance; it is half at alpha_bar = 1 / 5.09 = 0.1965 (t = 179)."""
-    process = Process(linear(200))
+    process = Process(schedules.linear(200))
     signal, share = process.alphas_bar, np.ones(201)
     for t in range(1, 201):
         qt = MIXTURE.noised(process, t)
@@ -101,7 +100,8 @@ def d5():
     100 and 0.104 at 500. Left: sqrt(beta_t / (1 - alpha_bar_t)). Right: step by step, for the
     variance."""
     times = 1, 10, 100, 500
-    left = [math.sqrt(DDPM.q_between(t - 1, t)[1] / DDPM.q_between(0, t)[1]) for t in times]
+    noise = DDPM.one_minus_alphas_bar
+    left = [math.sqrt(DDPM.q_between(t - 1, t)[1] / noise[t]) for t in times]
     betas = np.linspace(1e-4, 0.02, 1000)
     right = [math.sqrt(betas[t - 1] / one_step_at_a_time(betas[:t])) for t in times]
     return ((1.0,) * 4, tuple(left)), ((1.0,) * 4, tuple(right))

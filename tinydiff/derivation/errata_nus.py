@@ -146,7 +146,7 @@ def b9():
 )  # fmt: skip
 def b13():
     """Nats per dimension at x_0^2 = 1 for T = 1000, 200 and 100 steps from 1e-4 to 0.02, and at
-    x_0^2 = 4.09 for T = 100. Right: quadrature."""
+    x_0^2 = 4.09 for T = 100: 2.0e-5, 0.0709, 0.2259 and 0.7876. Right: quadrature."""
     cases = [(1000, 1.0), (200, 1.0), (100, 1.0), (100, 4.09)]
     left, right = [], []
     for T, square in cases:
@@ -154,8 +154,7 @@ def b13():
         left.append(bound.prior(process, np.array([[math.sqrt(square)]]))[0])
         mean = math.sqrt(process.alphas_bar[T] * square)
         right.append(kl_by_quadrature(mean, process.one_minus_alphas_bar[T], 0.0, 1.0))
-    recorded = 2.01795560e-5, 0.0708870664, 0.225935117, 0.787640335
-    return ((0.0,) * 4, tuple(left), tuple(left)), ((0.0,) * 4, recorded, tuple(right))
+    return ((0.0,) * 4, tuple(left)), ((0.0,) * 4, tuple(right))
 
 
 def gaussian_bound(process):

@@ -70,7 +70,7 @@ def two_steps(schedule, T, t):
     "forward.closed-form",
     "x_t given x_0 is Gaussian: t steps of noise at once.",
     r"q(x_t \mid x_0) = \mathcal{N}\left(\sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t) I\right)",
-    source="nus-l8 L271, L291, L299, L324, L326, L352, L483, L489, L547, L633; "
+    source="nus-l8 L271, L291, L299, L324, L326, L352, L411, L415, L445, L483, L489, L547, L633; "
     "ub-lecture L547, L555; ch327 L4",
     implements=f"{PROCESS}.q_sample",
     tolerance=1e-10,  # as for one step

@@ -24,7 +24,7 @@ def random_gaussian(seed, d):
     "gaussian.density",
     "The bell curve.",
     r"p(x) = \frac{1}{\sqrt{2\pi\sigma^2}} \exp\left(-\frac{(x-\mu)^2}{2\sigma^2}\right)",
-    source="ub-lecture L86; ub-slides L109",
+    source="ub-lecture L86; ub-slides L92-112",
     implements=f"{GAUSSIAN}.pdf", tolerance=QUADRATURE,
     mean=POINT, variance=SPREAD,
 )  # fmt: skip
@@ -63,7 +63,7 @@ def probability(mean, variance, a, b):
     "The density of a Gaussian vector.",
     r"p(x) = \frac{1}{(2\pi)^{d/2} |\Sigma|^{1/2}}"
     r" \exp\left(-\tfrac{1}{2} (x-\mu)^T \Sigma^{-1} (x-\mu)\right)",
-    source="ub-lecture L255; ub-slides L129",
+    source="ub-lecture L255; ub-slides L127, L129",
     implements=f"{GAUSSIAN}.logpdf", tolerance=LINEAR_ALGEBRA,
     d=SIZE, seed=SEED,
 )  # fmt: skip
@@ -103,7 +103,7 @@ def sample(d, seed):
     "gaussian.sum",
     "Independent Gaussians add: means and variances add.",
     r"X + Y \sim \mathcal{N}(\mu_X + \mu_Y,\ \sigma_X^2 + \sigma_Y^2)",
-    source="ub-lecture L112, L116; ub-slides L116, L120, L121",
+    source="ub-lecture L112, L116; ub-slides L116-121",
     implements=f"{GAUSSIAN}.__add__", tolerance=QUADRATURE,
     mean=POINT, variance=SPREAD, other_mean=Param(-0.5, -3.0, 3.0), other_variance=OTHER,
 )  # fmt: skip

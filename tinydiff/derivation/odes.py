@@ -162,8 +162,7 @@ def order_of_multistep(mean, v):
     r"x_t = \sqrt{\frac{\bar\alpha_t}{\bar\alpha_s}}\,x_s + \left(\sqrt{1-\bar\alpha_t} -"
     r" \sqrt{1-\bar\alpha_s}\sqrt{\frac{\bar\alpha_t}{\bar\alpha_s}}\right)\epsilon_\theta(x_t, t)",
     source="Song, Meng and Ermon 2021, section 4.3",
-    implements=f"{SAMPLERS}:ddim_invert", tolerance=1e-7,
-    # each round leaves at most a fifth of the error: 0.2^20
+    implements=f"{SAMPLERS}:ddim_invert", tolerance=1e-7,  # a round leaves a fifth of the error
     T=Param(40, 10, 60), v=Param(0.6, 0.3, 3.0, log=True),
 )  # fmt: skip
 def inversion(T, v):

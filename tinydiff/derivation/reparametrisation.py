@@ -82,8 +82,7 @@ def v(schedule, T, t, seed):
     "The score of q(x_t | x_0) is the noise, turned round.",
     r"\nabla_{x_t} \log q(x_t \mid x_0) = -\frac{\epsilon}{\sqrt{1-\bar\alpha_t}}",
     source="Song et al. 2021, equation 7; Vincent 2011",
-    implements=CONVERT, tolerance=1e-7,  # central differences of a quadratic: rounding only,
-    u / step
+    implements=CONVERT, tolerance=1e-7,  # differences of a quadratic: u / step
     schedule=SCHEDULE, T=STEPS, t=TIME, seed=SEED,
 )  # fmt: skip
 def score_of_noise(schedule, T, t, seed):
@@ -146,8 +145,7 @@ def tweedie(schedule, T, t, x):
     "The score of a mixture of Gaussians, in any dimension.",
     r"\nabla\log q(x_t) = \sum_k p(k \mid x_t)\, \Sigma_{k,t}^{-1} (\mu_{k,t} - x_t)",
     source="Song et al. 2021, section 2",
-    implements=f"{MIX}.score", tolerance=1e-9,
-    # covariances of condition up to 1e5 late in a small T
+    implements=f"{MIX}.score", tolerance=1e-9,  # covariances of condition up to 1e5
     schedule=SCHEDULE, T=STEPS, t=TIME, d=Param(2, 1, 4), seed=SEED,
 )  # fmt: skip
 def mixture_score(schedule, T, t, d, seed):
@@ -189,8 +187,7 @@ def random_mixture(process, t, d, seed):
     r"\frac{d}{dx_t}\mathbb{E}[x_0 \mid x_t] = \frac{\sqrt{\bar\alpha_t}}{1-\bar\alpha_t}"
     r"\mathrm{Var}(x_0 \mid x_t)",
     source="Efron 2011, equation 2.8; Dytso et al. 2021, proposition 3",
-    implements=f"{MIX}.var_x0", tolerance=1e-6,  # differences of step 1e-4: the fourth power,
-    and u / step
+    implements=f"{MIX}.var_x0", tolerance=1e-6,  # differences: u / step, and step^4
     schedule=SCHEDULE, T=STEPS, t=TIME, x=POINT,
 )  # fmt: skip
 def second_tweedie(schedule, T, t, x):

@@ -82,8 +82,7 @@ def last_step(schedule, T, seed, variance):
     "On Gaussian data, with the best variance, the step is the true reverse.",
     r"q(x_{t-1}) = \int p_\theta(x_{t-1} \mid x_t)\, q(x_t)\, dx_t",
     source="Sohl-Dickstein et al. 2015, section 2.2; ub-lecture L562",
-    implements=f"{SAMPLERS}:ddpm", tolerance=1e-8,  # 1 / alpha_bar_t in x_0,
-    and read off differences
+    implements=f"{SAMPLERS}:ddpm", tolerance=1e-8,  # x_0 divides by alpha_bar_t
     schedule=SCHEDULE, T=STEPS_2, t=TIME_2, m=Param(0.7, -2.0, 2.0),
     v=Param(0.4, 0.05, 3.0, log=True),
 )  # fmt: skip
@@ -139,8 +138,7 @@ def ddim_step(schedule, T, t, s, eta, seed):
     r" \sqrt{1-\bar\alpha_{t-1}-\tilde\beta_t}\;\epsilon_\theta"
     r" = \mu_\theta(x_t, t)",
     source="Song, Meng and Ermon 2021, section 4.1",
-    implements=f"{SAMPLERS}:ddim", tolerance=1e-9,  # up to 60 steps,
-    each dividing by sqrt(alpha_bar)
+    implements=f"{SAMPLERS}:ddim", tolerance=1e-9,  # 60 steps, each through x_0
     schedule=SCHEDULE, T=Param(40, 1, 60), seed=SEED,
 )  # fmt: skip
 def ddim_is_ddpm(schedule, T, seed):

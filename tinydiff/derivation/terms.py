@@ -51,7 +51,7 @@ def step_divergence(schedule, T, t, x0, x0_hat, xt):
     "Gaussians of one covariance: half the squared distance over the variance.",
     r"D_{KL}\left(\mathcal{N}(\mu_1, \sigma^2 I) \,\|\, \mathcal{N}(\mu_2, \sigma^2 I)\right)"
     r" = \frac{1}{2\sigma^2} \|\mu_1 - \mu_2\|^2",
-    source="nus-l8 L235, L243, L511",
+    source="nus-l8 L235, L243, L390, L511",
     implements=f"{BOUND}:kl_form",
     tolerance=QUADRATURE,
     d=SIZE, seed=SEED, variance=SPREAD,

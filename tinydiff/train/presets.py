@@ -116,7 +116,7 @@ PRESETS = {
         lr=3e-3,
         warmup=30,
         sampler="ddpm",
-        judge_steps=700,
+        judge_steps=600,
     ),
 }
 

@@ -1,8 +1,8 @@
 """The gradient of a batch, computed on equal parts of it side by side.
 
-The loss of a batch is the mean of its parts' losses, so its gradient is the mean of theirs. Each part
-has a replica of the model, which reads the same parameters and writes a gradient buffer of its own;
-the buffers are added in a fixed order, so that the result does not depend on who was ready first.
+The loss of a batch is the mean of its parts' losses, so its gradient is the mean of theirs. Each
+part has a replica of the model, which reads the same parameters and writes a gradient buffer of its
+own; the buffers are added in a fixed order, so the result does not depend on who was ready first.
 Parts run in threads: NumPy lets go of the interpreter while it computes.
 """
 
@@ -22,7 +22,8 @@ class Shards:
         if n < 1:
             raise ValueError(f"a batch is cut into at least 1 shard, got {n}")
         for name, module in model.modules().items():
-            if n > 1 and (isinstance(module, BatchNorm) or isinstance(module, Dropout) and module.p):
+            drops = isinstance(module, Dropout) and module.p
+            if n > 1 and (drops or isinstance(module, BatchNorm)):
                 raise ValueError(
                     f"{name} ({type(module).__name__}) looks beyond one shard of the batch: train "
                     "this model with --threads 1"
