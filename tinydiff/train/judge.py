@@ -60,9 +60,9 @@ def _loss(model, x, targets):
 
 
 def warped(x, rng, bend=0.1, shift=0.6):
-    """Images (N, H, W, C), each turned, sheared, scaled and moved a little, background (-1) around.
+    """Images (N, H, W, C), each turned, sheared, scaled and moved a little; around them is -1.
 
-    Pixel p of the result, counted from the middle, is the image at A p + b, between its pixels, with
+    Pixel p of the result, counted from the middle, is the image at A p + b, interpolated, with
     A = I + bend N(0, 1) and b uniform within `shift` pixels.
     """
     n, height, width, _ = x.shape
