@@ -70,6 +70,8 @@ def matmul(a, b):
             f"matmul() of shapes {m} and {n}: the last axis of the first and the "
             f"{'last but one' if len(n) > 1 else 'only'} axis of the second must be equal"
         )
+    if len(m) == len(n) == 2 and a.dtype == b.dtype:
+        return Matmul()(a, b)
     batch = m[:-2] if m[:-2] == n[:-2] else common_shape(m[:-2], n[:-2])
     if not (isinstance(a, Tensor) or isinstance(b, Tensor)):
         return xp_of(a, b).matmul(a, b)

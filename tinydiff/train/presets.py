@@ -111,12 +111,12 @@ PRESETS = {
         about="U-Net DDPM on scikit-learn's 8x8 digits; about 2.5 minutes on 2 cores",
         net={"patch": 2, "widths": (64, 64), "blocks": 1, "heads": (4, 0)},
         T=200,
-        steps=700,
+        steps=800,
         batch=128,
         lr=3e-3,
         warmup=30,
         sampler="ddpm",
-        judge_steps=500,
+        judge_steps=600,
     ),
 }
 
