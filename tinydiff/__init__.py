@@ -1,6 +1,6 @@
 """tinydiff: diffusion models from the inside, in NumPy or CuPy, with every equation proven."""
 
-from . import backend, nn, ops, optim
+from . import backend, data, diffusion, gaussian, nn, ops, optim
 from .backend import get_device, set_device, to_device, to_host
 from .backend.errors import (
     CheckpointError,

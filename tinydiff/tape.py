@@ -235,7 +235,7 @@ def value_and_grad(f, argnums=0):
     picked = tuple(argnums) if many else (argnums,)
 
     def value_and_derivative(*args):
-        if max(picked) >= len(args) or min(picked) < 0:
+        if max(picked) >= len(args) or min(picked) < 0 or len(set(picked)) < len(picked):
             raise ValueError(f"argnums {argnums} does not fit a call with {len(args)} argument(s)")
 
         def of_picked(*chosen):

@@ -6,6 +6,8 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+from ..backend.errors import DeviceError
+
 DESCRIPTION = """\
 Show versions, the device that new tensors go to, and the BLAS library with its threads.
 
@@ -45,16 +47,25 @@ def describe():
     """Everything that `tinydiff info` says, as JSON values."""
     import numpy as np
 
-    from ..backend import get_device
     from ..train.shards import cores
 
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return versions() | {
-        "device": get_device(),
+        "device": _device(),
         "cores": cores(),
         "blas": {"name": blas["name"], "version": blas["version"]},
         "blas_threads": _blas_threads(),
     }
+
+
+def _device():
+    """The device of new tensors; if it cannot be used, why."""
+    from ..backend import get_device
+
+    try:
+        return get_device()
+    except DeviceError as error:
+        return f"none: {error}"
 
 
 def versions():

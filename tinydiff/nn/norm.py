@@ -23,6 +23,9 @@ class _Norm(Module):
 class LayerNorm(_Norm):
     """Each vector (last axis, size d) normalised, then scaled by gamma and shifted by beta."""
 
+    def __init__(self, d):
+        super().__init__(d)
+
     def forward(self, x):
         return layer_norm(x, self.gamma, self.beta)
 

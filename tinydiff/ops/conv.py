@@ -136,8 +136,16 @@ def conv2d(x, W, b=None, stride=1, padding=0, dilation=1, groups=1):
         )
     x, W = same_dtype("conv2d", (x, W))
     geo = geometry("conv2d", x.shape, W.shape[:2], stride, padding, dilation, groups)
-    y = Conv2d()(x, W, geo=geo)
-    return y if b is None else y + b
+    return _plus(Conv2d()(x, W, geo=geo), b, "conv2d")
+
+
+def _plus(y, b, name):
+    """y + b for a bias b (C_out,) or None."""
+    if b is None:
+        return y
+    if b.shape != y.shape[-1:]:
+        raise ValueError(f"{name}() needs a bias of shape {y.shape[-1:]}, got {b.shape}")
+    return y + b
 
 
 def conv1d(x, W, b=None, stride=1, padding=0, dilation=1, groups=1):
@@ -173,5 +181,4 @@ def conv_transpose2d(x, W, b=None, stride=1, padding=0, output_padding=0):
     sizes = zip(x.shape[1:3], W.shape[:2], steps, margins, extra)
     shape = (x.shape[0], *((n - 1) * s - 2 * p + k + e for n, k, s, p, e in sizes), W.shape[3])
     geo = geometry(name, shape, W.shape[:2], stride, padding)
-    y = ConvInput()(x, swapaxes(W, 2, 3), geo=geo)
-    return y if b is None else y + b
+    return _plus(ConvInput()(x, swapaxes(W, 2, 3), geo=geo), b, "conv_transpose2d")

@@ -65,6 +65,8 @@ def _mean(x, axes):
 def normalize(x, axes, eps):
     """x with mean 0 and variance 1 over `axes`; eps keeps constant inputs finite."""
     axes = axes_of(x, axes)
+    if x.dtype.kind != "f":
+        raise TypeError(f"a normalisation needs floating-point input, got {x.dtype}; use astype")
     count("normalize", x, axes)
     return Normalize()(x, axes=axes, eps=float(eps))
 

@@ -258,6 +258,8 @@ def pad(x, widths, value=0.0):
     pairs = [(widths, widths)] * ndim if isinstance(widths, int) else list(widths)
     if len(pairs) != ndim or not all(np.shape(p) == (2,) and min(p) >= 0 for p in pairs):
         raise ValueError(f"pad() needs (before, after) >= 0 for each of {ndim} axes, got {widths}")
+    if x.dtype.kind in "iu" and value != int(value):
+        raise TypeError(f"pad() of {x.dtype} cannot hold the value {value}; use astype first")
     return Pad()(x, widths=pairs, value=value)
 
 

@@ -129,6 +129,8 @@ def logsumexp(x, axis=None, keepdims=False):
     """log sum exp x over `axis`, without overflow; -inf where all of x is -inf."""
     axes = axes_of(x, axis)
     count("logsumexp", x, axes)
+    if x.dtype.kind != "f":
+        raise TypeError(f"logsumexp() needs floating-point input, got {x.dtype}; use astype")
     return LogSumExp()(x, axes=axes, keepdims=keepdims)
 
 
