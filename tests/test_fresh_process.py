@@ -55,3 +55,12 @@ def test_import_is_light():
     assert "tinydiff.tensor" in modules
     assert not heavy & set(modules)
     assert (python_threads, new_threads) == (1, 0)
+
+
+def test_the_larger_packages_come_when_they_are_named():
+    code = (
+        "import sys, tinydiff as td; assert 'tinydiff.diffusion' not in sys.modules; "
+        "td.diffusion.Process, td.data.load, td.gaussian.Gaussian; "
+        "assert not hasattr(td, 'nonsense')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,6 +1,6 @@
 """tinydiff: diffusion models from the inside, in NumPy or CuPy, with every equation proven."""
 
-from . import backend, data, diffusion, gaussian, nn, ops, optim
+from . import backend, nn, ops, optim
 from .backend import get_device, set_device, to_device, to_host
 from .backend.errors import (
     CheckpointError,
@@ -18,3 +18,16 @@ from .ops import *  # noqa: F403
 from .tape import grad, value_and_grad, vjp
 from .tensor import Function, Tensor, enable_grad, no_grad
 from .viz import draw
+
+
+def __getattr__(name):
+    """td.data, td.diffusion and td.gaussian are imported when they are first named."""
+    if name == "data":
+        import tinydiff.data as module
+    elif name == "diffusion":
+        import tinydiff.diffusion as module
+    elif name == "gaussian":
+        import tinydiff.gaussian as module
+    else:
+        raise AttributeError(f"module 'tinydiff' has no attribute {name!r}")
+    return module
