@@ -167,3 +167,14 @@ def test_a_parameter_does_not_write_into_the_array_it_was_made_of():
     p = Parameter(value)
     p.data[...] = 0
     np.testing.assert_array_equal(value, 1)
+
+
+def test_a_parameter_given_other_data_is_still_trained(rng):
+    """A new array in `.data` is not a view of the buffer; it must not be left behind."""
+    layer = nn.Linear(3, 2, rng=rng)
+    optimizer = optim.SGD(layer, 0.1)
+    layer.W.data = np.zeros((3, 2), np.float32)
+    td.sum(layer(np.ones((1, 3), np.float32))).backward()
+    optimizer.step()
+    np.testing.assert_allclose(layer.W.data, -0.1, rtol=1e-6)
+    assert np.shares_memory(layer.W.data, layer.flat.data)

@@ -34,6 +34,7 @@ class Flat:
             p.flat = self
             if grad is not None:
                 p.grad = change(grad)
+        self.views = [p.data for p in parameters]
 
     def changed(self):
         """Say that the data was written into."""
@@ -44,11 +45,15 @@ class Flat:
         self.data = other.data
         for mine, theirs in zip(self.parameters, other.parameters, strict=True):
             mine.data = theirs.data
+        self.views = other.views
 
     @property
     def current(self):
-        """Whether the parameters still live here: another Flat may have taken them over."""
-        return all(p.flat is self for p in self.parameters)
+        """Whether the parameters still live here: another Flat may have taken them over, or
+        somebody given a parameter other data.
+        """
+        pairs = zip(self.parameters, self.views)
+        return all(p.flat is self and p.data is view for p, view in pairs)
 
 
 class Parameter(Tensor):
