@@ -25,8 +25,8 @@ TARGETS = {
     "tinydiff/diffusion/denoise.py": _tests("samplers", "sampler_loops", "sampler_errors"),
     "tinydiff/diffusion/ode.py": _tests("sampler_loops", "samplers", "samplers_exact"),
     "tinydiff/diffusion/revisit.py": _tests("sampler_loops", "inpaint"),
-    "tinydiff/diffusion/guidance.py": _tests("guidance"),
-    "tinydiff/diffusion/likelihood.py": _tests("likelihood"),
+    "tinydiff/diffusion/guidance.py": _tests("guidance", "likelihood"),
+    "tinydiff/diffusion/likelihood.py": _tests("likelihood", "guidance"),
 } | {
     path.relative_to(ROOT).as_posix(): _tests("ops", "ops_laws", "ops_edges", "ops_errors")
     for path in sorted((ROOT / "tinydiff" / "ops").glob("*.py"))
