@@ -4,8 +4,7 @@ import inspect
 import re
 
 import pytest
-from rules.floors import floors, imports_by_name
-from rules.library import (
+from rules.array_library import (
     ALLOWED,
     array_library_names,
     array_methods,
@@ -13,6 +12,7 @@ from rules.library import (
     imports_of_cupy,
     numpy_computations,
 )
+from rules.floors import floors, imports_by_name
 from rules.source import PACKAGE, SOURCES, parse
 
 RULES = [
