@@ -9,7 +9,7 @@ from train_cases import assert_equal, state, trainer
 
 import tinydiff as td
 from tinydiff.train import checkpoint
-from tinydiff.train.build import config_of, open_run, sampling
+from tinydiff.train.build import open_run, sampling, settings_of
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_the_layout_is_the_promised_one(trained):
         *("version", "config", "step", "rng", "model", "ema", "optim")
     }
     assert arrays["step"] == 3
-    assert json.loads(str(arrays["config"]))["lr"] == before.config.lr
+    assert json.loads(str(arrays["config"]))["lr"] == before.settings.lr
     assert json.loads(str(arrays["rng"])) == before.rng.bit_generator.state
     weights = before.model.named_parameters()
     assert {f"model/{name}" for name in weights} <= set(arrays)
@@ -50,13 +50,13 @@ def test_the_layout_is_the_promised_one(trained):
 
 def test_the_config_survives_json(trained):
     before, path = trained
-    assert config_of(checkpoint.load(path)) == before.config
+    assert settings_of(checkpoint.load(path)) == before.settings
 
 
 def test_a_run_opens_with_the_averaged_weights(trained):
     before, path = trained
     config, model, process = open_run(path.parent)
-    assert config == before.config
+    assert config == before.settings
     np.testing.assert_array_equal(model.flat.data, before.average.average)
     assert not np.array_equal(model.flat.data, before.model.flat.data)
     times = [t for t, _ in sampling(config, model, process, 2, (8, 8, 1), np.random.default_rng(0))]
@@ -150,12 +150,18 @@ def test_no_file_is_said(tmp_path):
 def test_arrays_of_another_model_are_refused(trained):
     _, path = trained
     saved = checkpoint.load(path)
-    name = next(iter(saved["model"]))
+    states = saved["states"]
+
+    def load(part, state):
+        trainer().load(saved | {"states": states | {part: state}})
+
     with pytest.raises(td.CheckpointError, match=r"does not fit this UNet.*missing"):
-        trainer().load(saved | {"model": {k: v for k, v in saved["model"].items() if k != name}})
+        load("model", dict(list(states["model"].items())[1:]))
     with pytest.raises(td.CheckpointError, match=r"does not fit this Adam"):
-        trainer().load(saved | {"optim": saved["optim"] | {"m": np.zeros(3)}})
+        load("optim", states["optim"] | {"m": np.zeros(3)})
     with pytest.raises(td.CheckpointError, match=r"does not fit this EMA"):
-        trainer().load(saved | {"ema": {}})
+        load("ema", {})
     with pytest.raises(td.CheckpointError, match=r"settings that do not fit.*'colour'"):
-        config_of(saved | {"config": saved["config"] | {"colour": 1}})
+        settings_of(saved | {"config": saved["config"] | {"colour": 1}})
+    with pytest.raises(td.CheckpointError, match=r"unknown kind of run 'tea'; known: .*diffusion"):
+        settings_of(saved | {"config": saved["config"] | {"kind": "tea"}})

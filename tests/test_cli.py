@@ -102,9 +102,9 @@ def test_an_interrupted_run_can_be_resumed(finished, tmp_path, capsys, monkeypat
     monkeypatch.undo()
     assert cli.main(["train", "--resume", "--out", str(tmp_path / "run")]) == 1
     one, other = (checkpoint.load(f / "checkpoint.npz") for f in (straight, tmp_path / "run"))
-    for part in checkpoint.PARTS:
-        for name, value in one[part].items():
-            np.testing.assert_array_equal(other[part][name], value, err_msg=name)
+    for part, arrays in one["states"].items():
+        for name, value in arrays.items():
+            np.testing.assert_array_equal(other["states"][part][name], value, err_msg=name)
     one, other = (json.loads((f / "report.json").read_text()) for f in (straight, tmp_path / "run"))
     assert one["figures"] == other["figures"]
 
@@ -112,7 +112,7 @@ def test_an_interrupted_run_can_be_resumed(finished, tmp_path, capsys, monkeypat
 @pytest.mark.parametrize(
     "line, status, message",
     [
-        ("train digitz", 1, "unknown preset 'digitz'; known: .*digits"),
+        ("train digitz", 1, "unknown task 'digitz'; known: .*digits"),
         ("train digits --preset digitz", 1, "unknown preset 'digitz'"),
         ("train --config nowhere.toml", 1, "cannot read the configuration nowhere.toml"),
         ("train --steps -1", 1, "steps must be at least 0, got -1"),

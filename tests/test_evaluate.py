@@ -13,7 +13,8 @@ import tinydiff as td
 from tinydiff.data import load
 from tinydiff.models.classifier import Classifier
 from tinydiff.train import evaluate, judge
-from tinydiff.train.evaluate import Figure, frechet, nearest
+from tinydiff.train.evaluate import frechet, nearest
+from tinydiff.train.report import Figure, as_dict, as_table
 from tinydiff.train.shards import one_thread_each
 
 # --- distances
@@ -157,7 +158,7 @@ def test_the_seed_decides_the_judge(trained):
 def report(trained, samples):
     """{what: Figure} of samples."""
     found = evaluate.figures(*trained[:1], samples, *trained[1:], np.random.default_rng(0))
-    assert evaluate.as_table(found).count("\n") == len(found)
+    assert as_table(found).count("\n") == len(found)
     return {figure.what: figure for figure in found}
 
 
@@ -198,7 +199,7 @@ def test_an_untrained_judge_fails(rng):
     found = evaluate.figures(Classifier(rng=rng), test.x, data, test, rng)
     assert found[0].what == "judge: accuracy on held-out digits"
     assert found[0].ok is False
-    assert evaluate.as_dict(found)["ok"] is False
+    assert as_dict(found, "")["ok"] is False
 
 
 @pytest.mark.parametrize(
@@ -223,11 +224,11 @@ def test_the_report_is_json_and_a_table():
         Figure("a figure", 2.0),
         Figure("bad", 0.9, ("<=", 0.5)),
     ]
-    saved = json.loads(json.dumps(evaluate.as_dict(found)))
+    saved = json.loads(json.dumps(as_dict(found, "")))
     assert saved["ok"] is False
     assert saved["figures"][2] == {"what": "bad", "value": 0.9, "bar": ["<=", 0.5], "ok": False}
-    assert evaluate.as_dict(found[:2])["ok"] is True
-    lines = evaluate.as_table(found).splitlines()
+    assert as_dict(found[:2], "")["ok"] is True
+    lines = as_table(found).splitlines()
     assert lines[1].split() == ["good", "0.9000", ">=", "0.5", "pass"]
     assert lines[2].split() == ["a", "figure", "2.0000"]
     assert lines[3].split() == ["bad", "0.9000", "<=", "0.5", "FAIL"]

@@ -14,14 +14,15 @@ from tinydiff.train import checkpoint
 from tinydiff.train.build import build, open_run, sampling
 from tinydiff.train.loop import interruptible, train
 from tinydiff.train.metrics import COLUMNS, Metrics, columns, read
-from tinydiff.train.presets import PRESETS, preset, read_toml
+from tinydiff.train.presets import PRESETS, find
+from tinydiff.train.settings import read_toml
 
 # --- settings
 
 
 def test_the_presets_build(rng):
     for name, found in PRESETS.items():
-        assert found == preset(name)
+        assert found == find(name=name)
         assert found.name == name
         build(found, rng)
     assert "digits" in PRESETS
@@ -30,7 +31,7 @@ def test_the_presets_build(rng):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"colour": 1, "lr": 1.0}, "unknown setting 'colour'; valid are name, about, data, .*seed"),
+        ({"colour": 1, "lr": 1.0}, "unknown setting 'colour'; valid are name, about, .*seed.*data"),
         ({"lr": "fast"}, "lr must be of type float, got 'fast'"),
         ({"steps": True}, "steps must be of type int, got True"),
         ({"steps": 1.5}, "steps must be of type int, got 1.5"),
@@ -51,7 +52,7 @@ def test_an_impossible_setting_is_refused(changes, message):
 
 def test_an_unknown_name_is_answered_with_the_known_ones(rng):
     with pytest.raises(td.ConfigError, match=r"unknown preset 'digitz'; known: .*digits"):
-        preset("digitz")
+        find(name="digitz")
     with pytest.raises(
         td.ConfigError, match=r"unknown argument 'depth' in net; the unet takes .*widths"
     ):
@@ -184,7 +185,7 @@ def outcome(found, folder):
     rows = columns(folder / "metrics.csv")
     rows.pop("seconds")
     saved = checkpoint.load(folder / "checkpoint.npz")
-    parts = {f"{part}/{k}": v for part in checkpoint.PARTS for k, v in saved[part].items()}
+    parts = {f"{part}/{k}": v for part, s in saved["states"].items() for k, v in s.items()}
     return parts | rows | {"samples": samples} | state(found)
 
 
@@ -236,7 +237,7 @@ def test_divergence_is_said_and_the_checkpoint_kept(tmp_path):
         train(found, tmp_path)
     saved = checkpoint.load(tmp_path / "checkpoint.npz")
     assert saved["step"] == 4
-    assert all(np.isfinite(a).all() for a in saved["model"].values())
+    assert all(np.isfinite(a).all() for a in saved["states"]["model"].values())
     assert read(tmp_path / "metrics.csv")[-1]["step"] == 4
 
 

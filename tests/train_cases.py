@@ -3,8 +3,8 @@
 import numpy as np
 
 from tinydiff.data import load
-from tinydiff.train.loop import Trainer
-from tinydiff.train.presets import Config
+from tinydiff.train.config import Config
+from tinydiff.train.trainer import Trainer
 
 NET = {"patch": 2, "widths": (8, 8), "blocks": 1, "heads": (2, 0), "d": 8, "groups": 4}
 
@@ -23,8 +23,8 @@ def trainer(threads=1, **changes):
 
 def state(trained):
     """All that a checkpoint holds of a Trainer, as one dict of arrays."""
-    owners = {"model": trained.model, "ema": trained.average, "optim": trained.optimizer}
-    arrays = {f"{p}/{k}": v for p, owner in owners.items() for k, v in owner.state_dict().items()}
+    owners = trained.owners.items()
+    arrays = {f"{part}/{k}": v for part, owner in owners for k, v in owner.state_dict().items()}
     return arrays | {"rng": trained.rng.bit_generator.state["state"]["state"], "step": trained.step}
 
 

@@ -44,8 +44,10 @@ def add(subparsers):
 
 def run(args):
     from ..backend.errors import ConfigError
-    from ..train import evaluate, job
-    from ..train.presets import PRESETS, preset, read_toml
+    from ..train import folder as folders
+    from ..train.presets import PRESETS, find
+    from ..train.report import as_table
+    from ..train.settings import read_toml
     from ..train.shards import cores
     from .info import versions
     from .progress import Progress
@@ -56,9 +58,7 @@ def run(args):
         return 0
     if args.threads is not None and args.threads < 1:
         raise ConfigError(f"--threads must be at least 1, got {args.threads}")
-    base = preset(args.preset or args.name or "digits")
-    if args.name:
-        preset(args.name)
+    base = find(args.name, args.preset)
     given = read_toml(args.config) if args.config else {}
     given |= {k: getattr(args, k) for k in ("steps", "seed") if getattr(args, k) is not None}
     config, saved = base.changed(given), None
@@ -66,19 +66,19 @@ def run(args):
     if args.resume:
         if args.name or args.preset:
             given = {"name": base.name} | given
-        config, saved = job.resume(folder, given)
+        config, saved = folders.resume(folder, given)
     else:
-        job.start(folder)
+        folders.start(folder)
     print(f"{config.name}: {config.about}\n{folder}: {config.steps} steps", flush=True)
     with Progress(sys.stderr) as show:
-        report = job.run(
-            config, folder, saved, threads=args.threads or cores(), versions=versions(), show=show
+        report = config.run(
+            folder, saved, threads=args.threads or cores(), versions=versions(), show=show
         )
     if report is None:
         print(f"Stopped, with a checkpoint. Go on: tinydiff train --resume --out {folder}")
         return 130
-    print(evaluate.as_table(report))
-    print(f"\n{folder}: report.json, loss.png, forward.png, samples.png, reverse.gif")
+    print(as_table(report))
+    print(f"\n{folder}: {', '.join(sorted(f.name for f in folder.iterdir()))}")
     failed = sum(figure.ok is False for figure in report)
     if failed:
         print(f"{failed} of the bars above not met", file=sys.stderr)

@@ -12,7 +12,8 @@ from ..diffusion.process import Process
 from ..models.unet import UNet
 from ..optim import EMA
 from . import checkpoint
-from .presets import Config
+from .config import Config
+from .settings import from_dict
 
 MODELS = {"unet": UNet}
 SCHEDULES = {  # by T, all of them ending close to N(0, I) for any T
@@ -55,21 +56,26 @@ def sampling(config, model, process, n, shape, rng):
     )
 
 
-def config_of(saved):
-    """The Config of a loaded checkpoint. Raises CheckpointError if it does not fit."""
+def settings_of(saved):
+    """The Settings of a loaded checkpoint. Raises CheckpointError if it does not fit."""
     try:
-        return Config(**saved["config"])
-    except (TypeError, ConfigError) as error:
+        return from_dict(saved["config"])
+    except ConfigError as error:
         raise CheckpointError(f"the checkpoint has settings that do not fit: {error}") from error
 
 
 def open_run(folder):
-    """(config, model, process) of a run, with averaged weights. Raises CheckpointError."""
+    """(config, model, process) of a diffusion run, with averaged weights.
+
+    Raises CheckpointError: there is none, it is damaged, or of another kind of run.
+    """
     saved = checkpoint.load(Path(folder) / "checkpoint.npz")
-    config = config_of(saved)
+    config = settings_of(saved)
+    if not isinstance(config, Config):
+        raise CheckpointError(f"{folder} holds a run of kind {config.kind}, not a diffusion model")
     model, process = build(config, np.random.default_rng(0))
     average = EMA(model, config.ema)
-    checkpoint.restore(average, saved["ema"])
+    checkpoint.restore(average, saved["states"].get("ema", {}))
     model.flat.data[...] = average.average
     model.flat.changed()
     return config, model, process

@@ -1,10 +1,10 @@
 """A checkpoint: one .npz with everything that training needs to go on as if it had not stopped.
 
     version   int, the layout described here
-    config    JSON: the resolved configuration, from which the model is built again
+    config    JSON: the resolved settings, from which the model is built again
     step      int, how many steps have been made
     rng       JSON: the state of the random generator
-    model/*, ema/*, optim/*    the arrays of the state_dicts
+    PART/*    the arrays of the state_dicts: of model, ema and optim for a diffusion model
 
 Nothing in it is pickled (allow_pickle=False), so opening a stranger's checkpoint runs no code.
 """
@@ -19,13 +19,12 @@ import numpy as np
 from ..backend.errors import CheckpointError
 
 VERSION = 1
-PARTS = ("model", "ema", "optim")
 
 
-def save(path, *, config, step, rng, model, ema, optim):
+def save(path, *, config, step, rng, states):
     """Write a checkpoint, whole or not at all: to a temporary file, which then is renamed.
 
-    config: a dict of JSON values; rng: np.random.Generator; the others offer state_dict(). Raises
+    config: a dict of JSON values; rng: np.random.Generator; states: {part: state_dict}. Raises
     CheckpointError if the disk refuses; a checkpoint of this name written before is then kept.
     """
     arrays = {
@@ -34,8 +33,8 @@ def save(path, *, config, step, rng, model, ema, optim):
         "step": step,
         "rng": json.dumps(rng.bit_generator.state),
     }
-    for part, owner in zip(PARTS, (model, ema, optim)):
-        arrays |= {f"{part}/{name}": value for name, value in owner.state_dict().items()}
+    for part, state in states.items():
+        arrays |= {f"{part}/{name}": value for name, value in state.items()}
     path = Path(path)
     temporary = path.with_name(path.name + ".tmp")
     try:
@@ -52,7 +51,7 @@ def save(path, *, config, step, rng, model, ema, optim):
 
 
 def load(path):
-    """The checkpoint at `path` as a dict: config, step, rng (a Generator), model, ema, optim.
+    """The checkpoint at `path` as a dict: config, step, rng (a state), states {part: state_dict}.
 
     Raises CheckpointError: there is none, it is damaged, or of another version.
     """
@@ -71,13 +70,15 @@ def load(path):
         )
     try:
         found = {"config": json.loads(str(arrays["config"])), "step": int(arrays["step"])}
-        found["rng"] = np.random.default_rng()
-        found["rng"].bit_generator.state = json.loads(str(arrays["rng"]))
+        found["rng"] = json.loads(str(arrays["rng"]))
+        np.random.default_rng().bit_generator.state = found["rng"]  # refuses what is none
     except (KeyError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path} is damaged: {error!r}") from error
-    for part in PARTS:
-        names = [name for name in arrays if name.startswith(part + "/")]
-        found[part] = {name.removeprefix(part + "/"): arrays[name] for name in names}
+    found["states"] = {}
+    for name in arrays:
+        part, slash, rest = name.partition("/")
+        if slash:
+            found["states"].setdefault(part, {})[rest] = arrays[name]
     return found
 
 

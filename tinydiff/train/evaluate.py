@@ -5,11 +5,10 @@ digits held out of all training, and the judge itself is judged first: on held-o
 and on digits with shuffled pixels.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from . import judge as judges
+from .report import Figure
 
 PROTOCOL = (
     "Judge: a classifier trained on the training split, with non-digits among its training "
@@ -18,22 +17,6 @@ PROTOCOL = (
     "with the run's seed. Nearest-training distance: Euclidean, in pixels in [-1, 1], to the "
     "nearest training row, averaged."
 )
-
-
-class Figure(NamedTuple):
-    """One line of the report. bar: (">=" or "<=", number), or None for a figure to compare with."""
-
-    what: str
-    value: float
-    bar: tuple | None = None
-
-    @property
-    def ok(self):
-        """Whether the bar is met; NaN meets none. None without a bar."""
-        if self.bar is None:
-            return None
-        relation, number = self.bar
-        return bool(self.value >= number if relation == ">=" else self.value <= number)
 
 
 def figures(judge, samples, train, test, rng):
@@ -93,21 +76,3 @@ def nearest(x, data):
     x, data = (np.asarray(a, np.float64).reshape(len(a), -1) for a in (x, data))
     squares = (x**2).sum(axis=1)[:, None] - 2 * x @ data.T + (data**2).sum(axis=1)
     return np.sqrt(np.maximum(squares.min(axis=1), 0))
-
-
-def as_dict(found):
-    """The report as JSON values."""
-    rows = [f._asdict() | {"value": round(float(f.value), 6), "ok": f.ok} for f in found]
-    ok = all(f.ok is not False for f in found)
-    return {"ok": ok, "figures": rows, "protocol": PROTOCOL}
-
-
-def as_table(found):
-    """The report as a table with pass or FAIL in each line that has a bar."""
-    width = max(len(f.what) for f in found)
-    lines = [f"{'':{width}}  {'value':>8}  {'bar':>9}"]
-    for f in found:
-        bar = f"{f.bar[0]} {f.bar[1]:g}" if f.bar else ""
-        verdict = "" if f.ok is None else "pass" if f.ok else "FAIL"
-        lines.append(f"{f.what:{width}}  {f.value:8.4f}  {bar:>9}  {verdict}".rstrip())
-    return "\n".join(lines)

@@ -6,80 +6,47 @@ on; report.json the figures of evaluate.py and the seconds that each part took. 
 loss.png, forward.png, samples.png and reverse.gif.
 """
 
-import json
-import os
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from contextvars import copy_context
 
 import numpy as np
 
 from .. import viz
 from ..backend import to_host
-from ..backend.errors import ConfigError
 from ..data import load
-from . import checkpoint, evaluate
-from .build import config_of, open_run, sampling
+from . import evaluate
+from .build import open_run, sampling
+from .folder import Clock, write_config, write_json
 from .judge import train_judge
-from .loop import Trainer, interruptible, train
+from .loop import interruptible, train
 from .metrics import columns
+from .report import as_dict
 from .shards import one_thread_each
+from .trainer import Trainer
 
 GROUP = 125  # samples that are drawn together: more would not stay in a CPU's cache
 PICTURED = 100  # samples in the grid
 ANIMATED, COLUMNS, FRAMES = 40, 10, 25  # samples in the animation, in a row of it; frames at most
 
 
-def start(folder):
-    """Make the folder of a new run. Raises ConfigError if it holds a run already."""
-    if (folder / "checkpoint.npz").exists() or (folder / "config.json").exists():
-        raise ConfigError(
-            f"{folder} already holds a run: go on with it by --resume, choose another folder by "
-            "--out, or remove it"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-
-
-def resume(folder, given):
-    """(Config, checkpoint) of the run in `folder`. given: settings that must be those of the run.
-
-    Raises CheckpointError if there is none, ConfigError if it has other settings.
-    """
-    saved = checkpoint.load(folder / "checkpoint.npz")
-    config = config_of(saved)
-    wanted = config.changed(given)
-    differing = [
-        f"{name} is {getattr(config, name)!r}, not {getattr(wanted, name)!r}"
-        for name in given
-        if getattr(config, name) != getattr(wanted, name)
-    ]
-    if differing:
-        raise ConfigError(
-            f"the run in {folder} has its own settings ({'; '.join(differing)}): --resume goes on "
-            "with those; leave these flags out, or start another run with --out"
-        )
-    return config, saved
-
-
 def run(config, folder, saved=None, *, threads=1, versions=None, show=lambda *_: None):
     """Train, from the checkpoint `saved` on if given, evaluate and draw.
 
-    Returns the report: a list of evaluate.Figure; or None if training was interrupted, with a
+    Returns the report: a list of report.Figure; or None if training was interrupted, with a
     checkpoint. versions: a dict for config.json. show(phase, done, steps, row): called now and
     then, with the latest row of the metrics while training.
     """
     data, held_out = load(config.data), load(config.data, "test")
     clock = Clock()
-    write_json(folder / "config.json", {"config": config.to_dict(), "versions": versions})
+    write_config(folder, config, versions)
     with one_thread_each():
         trainer = Trainer(config, data.x, threads)
         if saved:
             trainer.load(saved)
         with clock("training"), interruptible() as stop:
             complete = train(trainer, folder, show, stop)
-        trainer.shards.close()
+        trainer.close()
         if not complete:
             return None
         with clock("judge"):
@@ -91,7 +58,8 @@ def run(config, folder, saved=None, *, threads=1, versions=None, show=lambda *_:
         report = evaluate.figures(judge, frames[-1][1], data, held_out, rng)
     with clock("pictures"):
         save_pictures(folder, config, data, trainer.process, frames)
-    write_json(folder / "report.json", evaluate.as_dict(report) | {"seconds": clock.seconds})
+    found = as_dict(report, evaluate.PROTOCOL) | {"seconds": clock.seconds}
+    write_json(folder / "report.json", found)
     return report
 
 
@@ -136,25 +104,3 @@ def save_pictures(folder, config, data, process, frames):
     viz.save(viz.grid(samples[:PICTURED], 2 * COLUMNS, title), folder / "samples.png")
     shown = frames[:: -(-len(frames) // FRAMES)] + frames[-1:]
     viz.animate(folder / "reverse.gif", [(t, x[:ANIMATED]) for t, x in shown], COLUMNS)
-
-
-def write_json(path, value):
-    """Write JSON for people to read, whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=2) + "\n")
-    os.replace(temporary, path)
-
-
-class Clock:
-    """Seconds by name: `with clock("training"): ...`"""
-
-    def __init__(self):
-        self.seconds = {}
-
-    @contextmanager
-    def __call__(self, name):
-        begin = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = round(time.perf_counter() - begin, 2)

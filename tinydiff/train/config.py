@@ -1,0 +1,58 @@
+"""Config: the settings of a diffusion model's training."""
+
+from dataclasses import dataclass, field
+
+from ..backend.errors import ConfigError
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Config(Settings, kind="diffusion"):
+    """The settings of one run. Raises ConfigError for an impossible value."""
+
+    data: str = "digits"
+    model: str = "unet"
+    net: dict = field(default_factory=dict)  # arguments of the model's constructor
+    # the process
+    schedule: str = "cosine"
+    T: int = 1000
+    # what is learned
+    predicts: str = "v"
+    weight: str = "simple"
+    # how it is learned
+    batch: int = 64
+    lr: float = 1e-3
+    warmup: int = 50  # steps of rising learning rate; then it falls along a cosine
+    beta2: float = 0.99
+    grad_clip: float = 1.0
+    ema: float = 0.995
+    # what is made of it
+    sampler: str = "ddim"
+    sample_steps: int = 50
+    n_judged: int = 500  # samples in the report
+    judge_steps: int = 500  # training steps of the classifier that judges them
+
+    choices = {
+        "model": ("unet",),
+        "schedule": ("linear", "cosine", "sigmoid"),
+        "predicts": ("eps", "x0", "v", "score"),
+        "weight": ("simple", "vlb", "snr", "min_snr", "p2"),
+        "sampler": ("ddpm", "ddim", "euler", "heun", "dpmpp_2m"),
+    }
+    at_least = {
+        "T": 1, "batch": 1, "warmup": 0, "sample_steps": 1, "judge_steps": 1, "n_judged": 10,
+    }  # fmt: skip
+    positive = ("lr", "grad_clip")
+    fractions = ("ema", "beta2")
+
+    def check(self):
+        super().check()
+        if self.sample_steps > self.T:
+            raise ConfigError(
+                f"sample_steps = {self.sample_steps} visits more times than there are: T = {self.T}"
+            )
+
+    def run(self, folder, saved=None, **options):
+        from .job import run  # the job knows Config, not the other way round
+
+        return run(self, folder, saved, **options)

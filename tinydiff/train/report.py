@@ -1,0 +1,37 @@
+"""The report on what was learned: figures, bars, and the table of both."""
+
+from typing import NamedTuple
+
+
+class Figure(NamedTuple):
+    """One line of the report. bar: (">=" or "<=", number), or None for a figure to compare with."""
+
+    what: str
+    value: float
+    bar: tuple | None = None
+
+    @property
+    def ok(self):
+        """Whether the bar is met; NaN meets none. None without a bar."""
+        if self.bar is None:
+            return None
+        relation, number = self.bar
+        return bool(self.value >= number if relation == ">=" else self.value <= number)
+
+
+def as_dict(found, protocol):
+    """The report as JSON values; protocol: how the figures were measured, for people."""
+    rows = [f._asdict() | {"value": round(float(f.value), 6), "ok": f.ok} for f in found]
+    ok = all(f.ok is not False for f in found)
+    return {"ok": ok, "figures": rows, "protocol": protocol}
+
+
+def as_table(found):
+    """The report as a table with pass or FAIL in each line that has a bar."""
+    width = max(len(f.what) for f in found)
+    lines = [f"{'':{width}}  {'value':>8}  {'bar':>9}"]
+    for f in found:
+        bar = f"{f.bar[0]} {f.bar[1]:g}" if f.bar else ""
+        verdict = "" if f.ok is None else "pass" if f.ok else "FAIL"
+        lines.append(f"{f.what:{width}}  {f.value:8.4f}  {bar:>9}  {verdict}".rstrip())
+    return "\n".join(lines)

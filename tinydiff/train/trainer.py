@@ -1,0 +1,60 @@
+"""The Trainer: one step of a diffusion model's training.
+
+All that a step needs from the host (rows of data, times t, the coefficients that belong to them)
+is drawn there and uploaded together; the noise is drawn on the device. So a step itself moves
+nothing and waits for nothing.
+"""
+
+from ..backend import device_of, standard_normal, to_device_of
+from ..diffusion import bound
+from ..optim import EMA, Adam, clip_grad_norm, cosine
+from .build import build
+from .loop import Learner
+from .shards import Shards
+
+
+class Trainer(Learner):
+    """A diffusion model and what trains it.
+
+    config: Config; x: (N, ...) float32 rows of data on the host; threads: how many parts of a batch
+    are computed side by side. Parameters are made on the current device.
+    """
+
+    def __init__(self, config, x, threads=1):
+        super().__init__(config, len(x))
+        self.x = x
+        self.model, self.process = build(config, self.rng)
+        self.optimizer = Adam(self.model, config.lr, betas=(0.9, config.beta2))
+        self.average = EMA(self.model, config.ema)
+        self.owners = {"model": self.model, "ema": self.average, "optim": self.optimizer}
+        self.lr = cosine(config.lr, max(config.steps, config.warmup + 1), config.warmup)
+        self.times = bound.StratifiedT(config.T)
+        self.shards = Shards(self.model, threads)
+
+    def batch(self):
+        """The next batch, uploaded: x0, t and the bound's Rows of t."""
+        like, config = self.model.flat.data, self.settings
+        x0 = to_device_of(self.x[self.rows(self.step)], like)
+        t, _ = self.times.sample(len(x0), self.rng)
+        rows = bound.rows(self.process, t, x0, config.weight, config.predicts)
+        return x0, to_device_of(t, like), rows
+
+    def update(self, x0, t, rows):
+        """One step on a batch. Returns loss and gradient norm, left where they were computed."""
+        eps = standard_normal(self.rng, x0.shape, x0.dtype, device_of(x0))
+        self.optimizer.zero_grad()
+        loss = self.shards.gradient(self.loss, x0, t, eps, *rows)
+        norm = clip_grad_norm(self.model, self.settings.grad_clip)
+        self.optimizer.lr = self.lr(self.step)
+        self.optimizer.step()
+        self.average.update()
+        self.step += 1
+        return loss, norm
+
+    def loss(self, model, x0, t, eps, *rows):
+        """The mean loss over (part of) a batch, a scalar Tensor."""
+        settings = self.settings.weight, self.settings.predicts
+        return bound.loss(model, self.process, x0, t, eps, *settings, rows=bound.Rows(*rows))
+
+    def close(self):
+        self.shards.close()
