@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tinydiff.diffusion import bound, schedules
 from tinydiff.diffusion.bound import Bound
-from tinydiff.diffusion.estimate import choose, collect
+from tinydiff.diffusion.estimate import choose, collect, join
 from tinydiff.diffusion.process import Process
 
 
@@ -174,3 +174,37 @@ def test_bad_choices_are_refused():
         choose((np.array([1, 2]), np.ones(2)), 5, 3)
     with pytest.raises(ValueError, match="K times 3 entries"):
         choose((np.array([1, 2, 3]), np.ones(2)), 5, 3)
+
+
+def test_bounds_of_several_groups_of_rows_join(rng):
+    L_T, L = rng.standard_normal(5), rng.standard_normal((5, 7))
+    L[:, 0] = 0
+    whole = estimate(L_T, L, None)
+    parts = join([estimate(L_T[a:b], L[a:b], None) for a, b in ((0, 2), (2, 5))])
+    np.testing.assert_array_equal(parts.total, whole.total)
+    assert parts.stderr == pytest.approx(whole.stderr, rel=1e-12)
+    for mine, row in zip(parts.table(), whole.table(), strict=True):
+        assert (mine["term"], mine["first"]) == (row["term"], row["first"])
+        assert mine["stderr"] == pytest.approx(row["stderr"], rel=1e-9)
+
+
+def test_groups_with_draws_of_their_own_join(rng):
+    """Row by row the shares differ; together they are what one evaluation of all rows gives."""
+    L_T, L = rng.standard_normal(4), rng.standard_normal((4, 6))
+    t, weight = rng.integers(1, 6, (3, 4)), rng.uniform(0.5, 2, (3, 4))
+    whole = estimate(L_T, L, (t.ravel(), weight.ravel()))
+    halves = [slice(0, 1), slice(1, 4)]
+    parts = [estimate(L_T[h], L[h], (t[:, h].ravel(), weight[:, h].ravel())) for h in halves]
+    np.testing.assert_array_equal(join(parts).total, whole.total)
+    assert join(parts).stderr == pytest.approx(whole.stderr, rel=1e-12)
+
+
+def test_what_does_not_join_is_refused(rng):
+    L_T, L = np.zeros(3), rng.standard_normal((3, 6))
+    shared = estimate(L_T, L, [4, 1])
+    with pytest.raises(ValueError, match="at every t, or at t drawn for each row"):
+        join([shared, shared])
+    with pytest.raises(ValueError, match="one size, with one T"):
+        join([estimate(L_T, L, None), estimate(L_T, L[:, :4], None)])
+    with pytest.raises(ValueError, match="one size, with one T"):
+        join([estimate(L_T, L, None), estimate(L_T, L, None, dims=2)])

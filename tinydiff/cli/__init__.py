@@ -9,15 +9,16 @@ import sys
 
 from ..backend.errors import Error
 from ..derivation import cli as ledger
-from . import info, sample, train
+from . import bound, info, sample, train
 
-COMMANDS = (train, sample, info)
+COMMANDS = (train, sample, bound, info)
 
 DESCRIPTION = """\
 Diffusion models from the inside: train one, sample from it, look at everything on the way.
 
   tinydiff train                       train on handwritten digits: 3 minutes, then a report
   tinydiff sample runs/digits --n 64   new digits from what was learned
+  tinydiff bound runs/digits           how well it does on digits it has never seen, in nats
   tinydiff verify                      every equation of the derivation, checked by a number
   tinydiff explain posterior.bayes     one of them: statement, derivation, code, both numbers
   tinydiff info                        what this machine computes with

@@ -113,6 +113,22 @@ class Bound:
         return mean, math.sqrt(variance)
 
 
+def join(bounds):
+    """One Bound of the rows of several.
+
+    They were evaluated at every t, or row by row at t of their own. ValueError where they share a
+    few t, which may differ from Bound to Bound, or have rows of different sizes.
+    """
+    if len({(b.dims, b.L.shape[1]) for b in bounds}) > 1:
+        raise ValueError("join() needs Bounds of rows of one size, with one T")
+    shares = [np.ones_like(b.L) if b.share is None else b.share for b in bounds]
+    if any(share.ndim == 1 and (share[1:] != 1).any() for share in shares):
+        raise ValueError("join() needs Bounds at every t, or at t drawn for each row")
+    rows = [np.broadcast_to(share, b.L.shape) for share, b in zip(shares, bounds)]
+    L_T, L = (np.concatenate([getattr(b, name) for b in bounds]) for name in ("L_T", "L"))
+    return Bound(L_T, L, bounds[0].dims, np.concatenate(rows), all(b.exact for b in bounds))
+
+
 def choose(ts, T, n):
     """The t to evaluate for n rows, as (K,) for all rows or (K, n) row by row, and their shares.
 

@@ -70,12 +70,15 @@ class UNet(Module):
     patch: the finest resolution is that of patches of so many pixels squared; the pixels of a patch
     become channels, which loses nothing. widths: channels at each resolution, finest first; blocks:
     residual blocks at each, on each way; heads: attention heads at each, 0 for none; d: size of the
-    time embedding; groups: of the norms. rng: np.random.Generator of the initial weights.
+    time embedding; groups: of the norms. outputs: the result has so many times the channels of
+    xt, 2 for a model that gives a learned variance as well. rng: np.random.Generator of the initial
+    weights.
     """
 
     def __init__(
-        self, channels=1, patch=1, widths=(32, 64), blocks=2, heads=(0, 4), d=128, groups=8, *, rng
-    ):
+        self, channels=1, patch=1, widths=(32, 64), blocks=2, heads=(0, 4), d=128, groups=8,
+        outputs=1, *, rng,
+    ):  # fmt: skip
         if len(heads) != len(widths):
             raise ValueError(f"UNet needs heads for each of the widths {widths}, got {heads}")
         self.channels, self.patch, self.blocks = channels, patch, blocks
@@ -93,7 +96,7 @@ class UNet(Module):
             if level:
                 self.grow.append(Conv2d(c, widths[level - 1], 1, rng=rng))
         self.norm = GroupNorm(groups, widths[0])
-        self.last = zeroed(Conv2d(widths[0], channels * patch**2, 3, padding=1, rng=rng))
+        self.last = zeroed(Conv2d(widths[0], outputs * channels * patch**2, 3, padding=1, rng=rng))
 
     def forward(self, xt, t):
         unit = self.patch * 2 ** (self.levels - 1)

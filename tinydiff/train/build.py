@@ -33,8 +33,9 @@ def build(config, rng):
             f"unknown argument {', '.join(map(repr, unknown))} in net; the {config.model} takes "
             f"{', '.join(valid)}"
         )
+    outputs = {"outputs": 2} if config.variance == "learned" else {}
     try:
-        model = constructor(**config.net, rng=rng)
+        model = constructor(**config.net | outputs, rng=rng)
     except (TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         raise ConfigError(
             f"net = {config.net} does not describe a {config.model}: {error}"
@@ -45,14 +46,23 @@ def build(config, rng):
 def sampling(config, model, process, n, shape, rng):
     """The Config's sampler on n fresh noises: yields (t, x) after each step, x (n, *shape)."""
     like = model.flat.data
+    ancestral = config.sampler == "ddpm"
+    if config.variance == "learned" and not ancestral:  # the others have no use for a variance
+
+        def predict(xt, t):
+            return model(xt, t)[..., : shape[-1]]
+
+    else:
+        predict = model
     return getattr(samplers, config.sampler)(
-        model,
+        predict,
         process,
         standard_normal(rng, (n, *shape), like.dtype, device_of(like)),
         noise=rng,
         ts=samplers.timesteps(process.T, config.sample_steps),
         predicts=config.predicts,
         clip=(-1.0, 1.0),  # where all data lies
+        **({"variance": config.variance} if ancestral else {}),
     )
 
 

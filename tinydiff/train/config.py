@@ -19,6 +19,7 @@ class Config(Settings, kind="diffusion"):
     # what is learned
     predicts: str = "v"
     weight: str = "simple"
+    variance: str = "posterior"  # of p(x_{t-1} | x_t); "learned": the model gives it as well
     # how it is learned
     batch: int = 64
     lr: float = 1e-3
@@ -36,6 +37,7 @@ class Config(Settings, kind="diffusion"):
         "model": ("unet",),
         "schedule": ("linear", "cosine", "sigmoid"),
         "predicts": ("eps", "x0", "v", "score"),
+        "variance": ("posterior", "beta", "learned"),
         "weight": ("simple", "vlb", "snr", "min_snr", "p2"),
         "sampler": ("ddpm", "ddim", "euler", "heun", "dpmpp_2m"),
     }

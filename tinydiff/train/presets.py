@@ -3,18 +3,26 @@
 from ..backend.errors import ConfigError
 from .config import Config
 
+_DIGITS = Config(
+    name="digits",
+    about="U-Net DDPM on scikit-learn's 8x8 digits; under 3 minutes on 2 cores",
+    net={"patch": 2, "widths": (64, 64), "blocks": 1, "heads": (4, 0)},
+    T=200,
+    steps=750,
+    batch=128,
+    lr=3e-3,
+    warmup=30,
+    sampler="ddpm",
+    judge_steps=600,
+)
 _ALL = (
-    Config(
-        name="digits",
-        about="U-Net DDPM on scikit-learn's 8x8 digits; under 3 minutes on 2 cores",
-        net={"patch": 2, "widths": (64, 64), "blocks": 1, "heads": (4, 0)},
-        T=200,
-        steps=750,
-        batch=128,
-        lr=3e-3,
-        warmup=30,
-        sampler="ddpm",
-        judge_steps=600,
+    _DIGITS,
+    _DIGITS.changed(
+        {
+            "name": "digits-learned",
+            "about": "the same, and the variance of every step is learned; for `tinydiff bound`",
+            "variance": "learned",
+        }
     ),
 )
 

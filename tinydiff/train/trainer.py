@@ -54,7 +54,8 @@ class Trainer(Learner):
     def loss(self, model, x0, t, eps, *rows):
         """The mean loss over (part of) a batch, a scalar Tensor."""
         settings = self.settings.weight, self.settings.predicts
-        return bound.loss(model, self.process, x0, t, eps, *settings, rows=bound.Rows(*rows))
+        loss = bound.hybrid_loss if self.settings.variance == "learned" else bound.loss
+        return loss(model, self.process, x0, t, eps, *settings, rows=bound.Rows(*rows))
 
     def close(self):
         self.shards.close()

@@ -1,0 +1,131 @@
+"""The bound of a run on held-out data: in groups, by the command, with a learned variance."""
+
+import json
+
+import numpy as np
+import pytest
+from train_cases import trainer
+
+import tinydiff as td
+from tinydiff import cli
+from tinydiff.data import load
+from tinydiff.diffusion import bound
+from tinydiff.train import held_out
+from tinydiff.train.build import open_run, sampling
+from tinydiff.train.held_out import measure
+
+
+def run(folder, **changes):
+    """The folder of a run of two steps."""
+    found = trainer(**changes)
+    for _ in range(2):
+        found.update(*found.batch())
+    found.save(folder / "checkpoint.npz")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fixed(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("fixed"))
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    return run(tmp_path_factory.mktemp("learned"), variance="learned")
+
+
+def test_the_terms_are_those_of_the_bound(fixed):
+    """One group: what `bound.terms` says of these rows, with the noise that belongs to them."""
+    found = measure(fixed, 9, seed=3, variance="beta")
+    config, model, process = open_run(fixed)
+    rng = np.random.default_rng(3)
+    data = load("digits", "test")
+    rows = np.sort(rng.permutation(len(data))[:9])
+    [noise] = rng.spawn(1)
+    expected = bound.terms(
+        model, process, data.x[rows], noise=noise, variance="beta", predicts=config.predicts,
+        decoder="discretized", levels=17,
+    )  # fmt: skip
+    np.testing.assert_array_equal(found.L, expected.L)
+    np.testing.assert_array_equal(found.total, expected.total)
+
+
+def test_neither_threads_nor_groups_lose_a_row(fixed, monkeypatch):
+    monkeypatch.setattr(held_out, "GROUP", 4)
+    one, two = (measure(fixed, 10, threads=n) for n in (1, 2))
+    np.testing.assert_array_equal(one.L, two.L)
+    assert one.L.shape == (10, 21)
+    assert np.isfinite(one.L).all()
+
+
+def test_a_few_times_for_each_row_estimate_the_same_bound(fixed):
+    """Every row sees 5 of 20 t; the mean over many draws is the whole bound, within its error."""
+    full = measure(fixed, 40)
+    few = [measure(fixed, 40, times=5, seed=seed) for seed in range(20)]
+    assert all(np.isfinite(b.L[:, 1:]).sum(axis=1).max() <= 5 for b in few)
+    # other rows are drawn by each seed, so that the rows' own spread is in the error as well
+    error = np.hypot(full.stderr, np.sqrt(np.mean([b.stderr**2 for b in few]) / len(few)))
+    assert abs(np.mean([b.total.mean() for b in few]) - full.total.mean()) < 4 * error
+
+
+def test_a_learned_variance_is_trained_bounded_and_sampled(learned):
+    config, model, process = open_run(learned)
+    x = load("digits", "test", limit=3).x
+    assert model(x, 5).shape == (3, 8, 8, 2)
+    found = measure(learned, 6)
+    assert np.isfinite(found.total).all()
+    for sampler in ("ddpm", "ddim"):
+        settings = config.changed({"sampler": sampler})
+        steps = sampling(settings, model, process, 2, (8, 8, 1), np.random.default_rng(0))
+        x = td.diffusion.samplers.last(steps)
+        assert x.shape == (2, 8, 8, 1)
+
+
+def test_the_learned_half_learns(learned):
+    """The hybrid loss reaches the weights of the last layer that give the variance."""
+    trained, fresh = trainer(variance="learned"), trainer(variance="learned")
+    trained.update(*trained.batch())
+    half = trained.model.last.b.shape[0] // 2
+    assert (trained.model.last.b.data[half:] != fresh.model.last.b.data[half:]).any()
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"n": 0}, "digits has 1 to 359 held-out rows, not 0"),
+        ({"n": 360}, "digits has 1 to 359 held-out rows, not 360"),
+        ({"times": 0}, "1 to 20 times t, not 0"),
+        ({"times": 21}, "1 to 20 times t, not 21"),
+        ({"variance": "learned"}, "'learned' does not fit a run that was trained for 'posterior'"),
+        ({"variance": "optimal", "times": 3}, "leave --times out"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(fixed, options, message):
+    with pytest.raises(td.ConfigError, match=message):
+        measure(fixed, **options)
+
+
+def test_a_fixed_variance_does_not_fit_a_model_that_gives_its_own(learned):
+    with pytest.raises(td.ConfigError, match=r"'beta' does not fit a run .* 'learned'"):
+        measure(learned, 3, variance="beta")
+
+
+def test_the_command_prints_the_table_and_json(fixed, capsys):
+    assert cli.main(["bound", str(fixed), "--n", "4", "--seed", "1"]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].split() == ["term", "t", "nats", "stderr", "bits/dim"]
+    assert cli.main(["bound", str(fixed), "--n", "4", "--seed", "1", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["total"]["rows"] == 4
+    *terms, total = found["terms"]
+    assert sum(row["nats"] for row in terms) == pytest.approx(total["nats"], rel=1e-12)
+    assert total["nats"] == pytest.approx(found["total"]["nats"], rel=1e-12)
+    assert float(table[-1].split()[2]) == pytest.approx(total["nats"], abs=1e-6)
+    assert total["nats"] == measure(fixed, 4, seed=1).total.mean()
+
+
+def test_the_command_answers_misuse(fixed, tmp_path, capsys):
+    assert cli.main(["bound", str(tmp_path / "none")]) == 1
+    assert "there is no checkpoint" in capsys.readouterr().err
+    assert cli.main(["bound", str(fixed), "--seed", "-1"]) == 1
+    assert "--seed must be at least 0" in capsys.readouterr().err

@@ -1,0 +1,69 @@
+"""The variational bound of a trained run on data that it has never seen."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+
+import numpy as np
+
+from ..backend import to_device_of
+from ..backend.errors import ConfigError
+from ..data import load
+from ..diffusion import bound
+from ..diffusion.estimate import join
+from ..diffusion.timesampling import StratifiedT
+from .build import open_run
+from .shards import one_thread_each
+
+GROUP = 125  # rows that are evaluated together: more would not stay in a CPU's cache
+
+
+def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, show=lambda *_: None):
+    """The Bound of n held-out rows under the run in `folder`, with its averaged weights.
+
+    n: how many rows, drawn by `seed` (default: all there are). times: how many t for each row,
+    drawn evenly over 1 ... T; all T by default. variance: see `bound.terms`; by default that of the
+    run. Data with levels (pixels) is judged by the discretised decoder, so that the bound is on a
+    probability; other data by the Gaussian one. Groups of GROUP rows are evaluated side by side on
+    `threads` threads, which does not change the numbers.
+    Raises CheckpointError, ConfigError, DatasetNotFound.
+    """
+    config, model, process = open_run(folder)
+    held_out = load(config.data, "test")
+    rng = np.random.default_rng(seed)
+    n = len(held_out) if n is None else n
+    times = process.T if times is None else times
+    if not 1 <= n <= len(held_out):
+        raise ConfigError(f"{config.data} has 1 to {len(held_out)} held-out rows, not {n}")
+    if not 1 <= times <= process.T:
+        raise ConfigError(f"the run has 1 to {process.T} times t, not {times}")
+    variance = variance or config.variance
+    if (variance == "learned") != (config.variance == "learned"):
+        raise ConfigError(
+            f"variance {variance!r} does not fit a run that was trained for {config.variance!r}: "
+            "only there the model gives a variance, and there it gives no other"
+        )
+    if variance == "optimal" and times < process.T:
+        raise ConfigError("the optimal variance is estimated over rows at one t: leave --times out")
+    x0 = to_device_of(held_out.x[np.sort(rng.permutation(len(held_out))[:n])], model.flat.data)
+    decoder = "discretized" if held_out.levels else "gaussian"
+    groups = [x0[first : first + GROUP] for first in range(0, n, GROUP)]
+    done, lock = [], threading.Lock()
+
+    def watched(xt, t):
+        with lock:
+            done.append(t)
+            show("bound", len(done), times * len(groups), None)
+        return model(xt, t)
+
+    def group(x0, rng):
+        ts = None if times == process.T else StratifiedT(process.T).sample(times * len(x0), rng)
+        return bound.terms(
+            watched, process, x0, noise=rng, ts=ts, variance=variance, predicts=config.predicts,
+            decoder=decoder, levels=held_out.levels or 256,
+        )  # fmt: skip
+
+    with one_thread_each(), ThreadPoolExecutor(threads) as pool:
+        pairs = zip(groups, rng.spawn(len(groups)))
+        jobs = [pool.submit(copy_context().run, group, *pair) for pair in pairs]
+        return join([job.result() for job in jobs])
