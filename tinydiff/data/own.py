@@ -49,7 +49,7 @@ def recipe(path):
     if len({(x.dtype.kind == "u", x.shape[1:]) for x, _ in parts.values()}) > 1:
         raise DataError(f"{path}: train and test rows differ in shape or type")
     return Recipe(
-        name=path.resolve().name,
+        name=str(path),  # not its last part, which may be that of a known set
         about="data of your own",
         rows=tuple(len(read(split, None, 0)[0]) for split in PARTS),
         shape=values.shape[1:],
