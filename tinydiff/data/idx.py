@@ -26,7 +26,7 @@ CODES = {np.dtype(name): code for code, name in TYPES.items()}
 GZIP = b"\x1f\x8b"
 MAX_BYTES = 2**30  # of one array; the largest file of MNIST has 47 MB
 MAX_AXES = 64  # NumPy has no more
-CHUNK = 2**20
+CHUNK = 2**18
 
 
 def read_idx(source):
@@ -35,7 +35,7 @@ def read_idx(source):
     source: a path, or the bytes of a file; gzip is recognised by its first two bytes, whatever the
     name. Raises DataError for anything but a complete IDX file of at most MAX_BYTES: the sizes that
     the header claims are checked before memory is asked for, and a packed file is unpacked only as
-    far as they say. So the peak of memory is the array itself, plus 1 MiB.
+    far as they say. So the peak of memory is the array itself, plus less than 1 MiB.
     """
     is_bytes = isinstance(source, (bytes, bytearray))
     name = "the IDX data" if is_bytes else str(source)

@@ -31,7 +31,9 @@ def read_npz(path, wanted):
             *(zipfile.BadZipFile, zlib.error, EOFError),
             *(ValueError, RuntimeError, MemoryError),  # no array, encrypted, absurd shape
         ) as error:
-            raise DataError(f"{path} cannot be read as an .npz file of arrays: {error}") from error
+            raise DataError(
+                f"{path} cannot be read as an .npz file of arrays: {error}; get it again"
+            ) from error
 
 
 def _read(entries, entry):
