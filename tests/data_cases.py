@@ -7,7 +7,7 @@ import pytest
 
 from tinydiff.data import fingerprint, write_idx
 
-TINY = {"train": 40, "test": 20}
+TINY = {"train": 90, "test": 20}
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def bare(tmp_path, monkeypatch):
 
 @pytest.fixture
 def tiny(bare, monkeypatch):
-    """{name: {split: (pixels, labels)}} of sets of 40 + 20 images that pass for the real ones.
+    """{name: {split: (pixels, labels)}} of sets of 90 + 20 images that pass for the real ones.
 
     The fingerprint is told that the first of them is MNIST. The second is balanced and has
     Fashion-MNIST's mean and deviation: a share p of the pixels is a, the rest 0, where

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 import tinydiff as td
-from tinydiff.data import interleaved, load, scaled, stratified
+from tinydiff.data import RECIPES, interleaved, load, scaled, stratified
 
 
 def test_digits_are_images_of_17_levels():
@@ -21,6 +21,22 @@ def test_digits_are_images_of_17_levels():
     assert (data.name, data.levels, data.licence) == ("digits", 17, "CC BY 4.0")
     ink = (data.x + 1) * 8  # -1 ... 1 in 16 equal steps, all of them exact in float32
     assert set(np.unique(ink)) == set(range(17))
+
+
+ROWS_AND_SHAPES = {
+    "digits": ((1438, 359), (8, 8, 1)),
+    "mnist5k": ((4000, 1000), (28, 28, 1)),
+    "mnist": ((60000, 10000), (28, 28, 1)),
+    "fashion_mnist": ((60000, 10000), (28, 28, 1)),
+    "gmm": ((4000, 1000), (100, 1)),
+    **dict.fromkeys(("moons", "circles", "swiss_roll", "spiral", "blobs"), ((8000, 2000), (2,))),
+    "two_gaussians": ((400, 400), (1,)),
+}
+
+
+def test_what_there_is():
+    """Written out, so that a change is meant; test_data_cli.py compares it with what is loaded."""
+    assert {r.name: (r.rows, r.shape) for r in RECIPES.values()} == ROWS_AND_SHAPES
 
 
 def test_the_splits_are_all_digits_once():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tinydiff as td
-from tinydiff.data import read_idx, write_idx
+from tinydiff.data import idx, read_idx, write_idx
 
 DTYPES = [np.dtype(t) for t in ("u1", "i1", "i2", "i4", "f4", "f8")]
 
@@ -133,6 +133,14 @@ def test_memory_is_bounded_by_what_the_header_claims():
         tracemalloc.stop()
     with pytest.raises(td.DataError, match="there are 10"):
         read_idx(empty_promise)
+
+
+def test_the_bound_is_on_bytes_and_counts_them_exactly(monkeypatch):
+    monkeypatch.setattr(idx, "MAX_BYTES", 24)
+    assert read_idx(header(0x0E, 1, 3, 1) + bytes(24)).shape == (1, 3, 1)
+    assert read_idx(header(8, 0, 24)).shape == (0, 24)
+    with pytest.raises(td.DataError, match=r"shape \(25,\) of uint8: more than 24 bytes"):
+        read_idx(header(8, 25) + bytes(25))
 
 
 def test_reading_keeps_one_copy(tmp_path):

@@ -124,6 +124,7 @@ def test_an_npz_of_pixels_and_labels(tmp_path, rng):
 
 def test_an_npz_of_floats_is_taken_as_it_is(tmp_path, rng):
     x = rng.uniform(-1, 1, (20, 7, 2))
+    x[0, 0] = -1, 1
     np.savez(tmp_path / "a.npz", x=x)
     data = load(str(tmp_path / "a.npz"))
     assert data.x.shape == (16, 7, 2)
@@ -169,6 +170,7 @@ X = np.zeros((10, 4, 3), dtype=np.uint8)
         ({"x": np.full((4, 2), np.nan)}, "x has 8 values NaN or infinite"),
         ({"x": np.array([[0, np.inf]])}, "x has 1 values NaN or infinite"),
         ({"x": np.array([[0, 255.0]])}, r"x reaches from 0 to 255; scale it into \[-1, 1\]"),
+        ({"x": np.array([[0, -1.001]])}, r"x reaches from -1.001 to 0; scale it"),
         ({"x": np.zeros(5)}, r"must hold rows, \(N, ...\), got the shape \(5,\)"),
         ({"x": X[:0]}, r"must hold rows, \(N, ...\), got the shape \(0, 4, 3\)"),
         ({"x": X, "y": np.zeros(9, dtype=int)}, "y must hold 10 labels .* got int64 of the shape"),

@@ -150,6 +150,20 @@ def test_points_cover_their_shape(name):
         assert ((rows - place * points.REACH) ** 2).sum(axis=1).min() < 0.1**2
 
 
+def test_circles_are_uniform_in_the_angle_and_the_swiss_roll_in_its():
+    """Densities that other tools assume of these sets."""
+    circles = load("circles")
+    for k in (0, 1):
+        rows = circles.x[circles.y == k]
+        angle = np.arctan2(rows[:, 1], rows[:, 0])
+        assert stats.kstest(angle, stats.uniform(-np.pi, 2 * np.pi).cdf).pvalue > 1e-3
+    radius = np.linalg.norm(load("swiss_roll").x, axis=1) / points.REACH
+    # radius = angle / (4.5 pi), uniform in 1/3 ... 1, blurred by noise of 0.035: compare the mean,
+    # whose standard error is 0.002, and the deviation
+    assert radius.mean() == pytest.approx(2 / 3, abs=0.01)
+    assert radius.std() == pytest.approx(np.hypot(2 / 3 / np.sqrt(12), 0.03 / 0.85), abs=0.005)
+
+
 def test_the_chapters_numbers():
     """With seed 0, the very numbers of ch327 L29-L32, on their own scale."""
     rng = np.random.default_rng(0)

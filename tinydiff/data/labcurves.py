@@ -13,17 +13,17 @@ def curves(mu1, mu2, n=100):
 
         s(x) = N(x; mu1, 1) + N(x; mu2, 1),  x on n points from -20 to 20
 
-    divided by its sum over the grid, rescaled to [0, 1] by its own minimum and maximum, then to
-    [-1, 1]. mu1 and mu2 are arrays that broadcast. Each row of load("gmm") is such a curve, so
-    curves on a grid of (mu1, mu2) make quadratures over the whole data distribution.
+    rescaled to [0, 1] by its own minimum and maximum, then to [-1, 1]. The lab first divides s by
+    its sum over the grid; the rescaling undoes that, and the 1 / sqrt(2 pi) of N as well, so
+    neither is computed. mu1 and mu2 are arrays that broadcast. Each row of load("gmm") is such a
+    curve, so curves on a grid of (mu1, mu2) make quadratures over the whole data distribution.
     """
     mu1, mu2 = (np.asarray(mu, dtype=np.float64)[..., None] for mu in (mu1, mu2))
     x = np.linspace(FIRST, LAST, n)
-    s = (np.exp(-((x - mu1) ** 2) / 2) + np.exp(-((x - mu2) ** 2) / 2)) / np.sqrt(2 * np.pi)
+    s = np.exp(-((x - mu1) ** 2) / 2) + np.exp(-((x - mu2) ** 2) / 2)
     low, high = s.min(axis=-1, keepdims=True), s.max(axis=-1, keepdims=True)
     if not (high > low).all():
         raise ValueError(f"curves: a bump must lie on the grid from {FIRST:g} to {LAST:g}")
-    s, low, high = (a / s.sum(axis=-1, keepdims=True) for a in (s, low, high))
     return (2 * (s - low) / (high - low) - 1)[..., None]
 
 
