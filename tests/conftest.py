@@ -4,6 +4,7 @@ import zlib
 
 import numpy as np
 import pytest
+from data_cases import bare, tiny  # noqa: F401
 from double import DeviceArray, special
 from double import xp as double_xp
 from hypothesis import settings

@@ -135,7 +135,7 @@ def test_misuse_is_answered_in_a_sentence(line, status, message, capsys, tmp_pat
     assert not list(tmp_path.iterdir()), "nothing is left behind"
 
 
-@pytest.mark.parametrize("name", ["", "train", "sample", "info"])
+@pytest.mark.parametrize("name", ["", "train", "sample", "data", "info"])
 def test_help_teaches_by_example(name, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([*name.split(), "--help"])

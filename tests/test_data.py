@@ -1,5 +1,7 @@
 """Data sets: what is in them, and that train and test never share a row."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 import tinydiff as td
-from tinydiff.data import load, stratified
+from tinydiff.data import RECIPES, interleaved, load, scaled, stratified
 
 
 def test_digits_are_images_of_17_levels():
@@ -19,6 +21,22 @@ def test_digits_are_images_of_17_levels():
     assert (data.name, data.levels, data.licence) == ("digits", 17, "CC BY 4.0")
     ink = (data.x + 1) * 8  # -1 ... 1 in 16 equal steps, all of them exact in float32
     assert set(np.unique(ink)) == set(range(17))
+
+
+ROWS_AND_SHAPES = {
+    "digits": ((1438, 359), (8, 8, 1)),
+    "mnist5k": ((4000, 1000), (28, 28, 1)),
+    "mnist": ((60000, 10000), (28, 28, 1)),
+    "fashion_mnist": ((60000, 10000), (28, 28, 1)),
+    "gmm": ((4000, 1000), (100, 1)),
+    **dict.fromkeys(("moons", "circles", "swiss_roll", "spiral", "blobs"), ((8000, 2000), (2,))),
+    "two_gaussians": ((400, 400), (1,)),
+}
+
+
+def test_what_there_is():
+    """Written out, so that a change is meant; test_data_cli.py compares it with what is loaded."""
+    assert {r.name: (r.rows, r.shape) for r in RECIPES.values()} == ROWS_AND_SHAPES
 
 
 def test_the_splits_are_all_digits_once():
@@ -55,6 +73,31 @@ def test_stratified_takes_the_same_share_of_all(labels, fraction, seed):
     assert (np.diff(chosen) > 0).all()
     for label in set(labels):
         assert (y[chosen] == label).sum() == round(fraction * (y == label).sum())
+
+
+@given(st.lists(st.integers(0, 4), max_size=60))
+def test_interleaved_takes_a_row_of_every_class_in_turn(labels):
+    y = np.array(labels, dtype=int)
+    rows = interleaved(y)
+    np.testing.assert_array_equal(np.sort(rows), np.arange(len(y)))
+    left, turn = {k: (y == k).sum() for k in set(labels)}, []
+    for label in y[rows]:  # a turn shows every class that is not used up, in rising order
+        turn = turn or sorted(k for k, n in left.items() if n)
+        assert label == turn.pop(0)
+        left[label] -= 1
+    for label in set(labels):
+        assert (np.diff(rows[y[rows] == label]) > 0).all()
+
+
+@pytest.mark.parametrize("levels", [2, 17, 256])
+def test_levels_are_spread_evenly_over_the_range(levels):
+    """Correctly rounded: each value is the float32 nearest to -1 + 2k / (levels - 1)."""
+    k = np.arange(levels, dtype=np.uint8)
+    x = scaled(k, levels)
+    exact = [Fraction(2 * int(i), levels - 1) - 1 for i in k]
+    np.testing.assert_array_equal(x, np.array([float(v) for v in exact]).astype(np.float32))
+    assert (x[0], x[-1]) == (-1, 1)
+    np.testing.assert_array_equal(k, np.arange(levels), err_msg="the levels are not changed")
 
 
 def test_limit_keeps_the_first_rows():

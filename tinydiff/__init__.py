@@ -5,6 +5,7 @@ from .backend import get_device, set_device, to_device, to_host
 from .backend.errors import (
     CheckpointError,
     ConfigError,
+    DataError,
     DatasetNotFound,
     DeviceError,
     Error,

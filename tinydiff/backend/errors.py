@@ -21,6 +21,10 @@ class DatasetNotFound(Error):
     """A dataset is not on this machine; the message lists where it was looked for."""
 
 
+class DataError(Error, ValueError):
+    """A file of data is damaged, or holds something else than what was asked for."""
+
+
 class CheckpointError(Error):
     """A checkpoint is damaged, from another version, or does not fit the model."""
 

@@ -9,9 +9,9 @@ import sys
 
 from ..backend.errors import Error
 from ..derivation import cli as ledger
-from . import bound, info, sample, train
+from . import bound, data, info, sample, train
 
-COMMANDS = (train, sample, bound, info)
+COMMANDS = (train, sample, bound, data, info)
 
 DESCRIPTION = """\
 Diffusion models from the inside: train one, sample from it, look at everything on the way.
@@ -21,6 +21,7 @@ Diffusion models from the inside: train one, sample from it, look at everything 
   tinydiff bound runs/digits           how well it does on digits it has never seen, in nats
   tinydiff verify                      every equation of the derivation, checked by a number
   tinydiff explain posterior.bayes     one of them: statement, derivation, code, both numbers
+  tinydiff data list                   what there is to train on, and what of it is here
   tinydiff info                        what this machine computes with
 
 `tinydiff COMMAND --help` explains a command and shows examples.

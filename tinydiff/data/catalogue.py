@@ -1,0 +1,53 @@
+"""All data sets by name, and the one function that loads any of them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ..backend.errors import DatasetNotFound
+from . import installed, labcurves, mnist, own, points
+from .dataset import Dataset, scaled
+
+RECIPES = {
+    recipe.name: recipe
+    for module in (installed, mnist, labcurves, points)
+    for recipe in module.RECIPES
+}
+
+
+def load(name="digits", split="train", *, root=None, limit=None, seed=0):
+    """The Dataset `name`, its "train" or its "test" rows.
+
+    name: one of RECIPES, or the path of data of your own, see `own.recipe`. A data set without a
+    split of its own is split at random into 80 % and 20 %, in every class alike, by `seed`; one
+    that is drawn from a distribution is drawn by `seed`, the test rows afresh: the same seed gives
+    the same rows. limit: keep the first rows only. root: a folder to search first for data that
+    does not come with tinydiff. Nothing is downloaded. Raises DatasetNotFound, or DataError for a
+    file that is damaged or is not what it is called.
+    """
+    if split not in ("train", "test"):
+        raise ValueError(f'split is "train" or "test", got {split!r}')
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1 row, got {limit}")
+    known = recipe(name)
+    values, labels = known.read(split, root, seed)
+    return Dataset(
+        x=scaled(values[:limit], known.levels),
+        y=labels[:limit].astype(np.int64),
+        name=known.name,
+        levels=known.levels,
+        source=known.source,
+        licence=known.licence,
+    )
+
+
+def recipe(name):
+    """What is known of a data set. Raises DatasetNotFound."""
+    if name in RECIPES:
+        return RECIPES[name]
+    if name and Path(name).expanduser().exists():
+        return own.recipe(Path(name).expanduser())
+    raise DatasetNotFound(
+        f"no data set is called {str(name)!r}, and no folder or .npz file is there of that name; "
+        f"known: {', '.join(sorted(RECIPES))}"
+    )
