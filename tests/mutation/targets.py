@@ -16,6 +16,7 @@ TARGETS = {
     "tinydiff/diffusion/grid.py": _tests("grid"),
     "tinydiff/diffusion/verify.py": _tests("verify"),
     "tinydiff/diffusion/bound.py": _tests("loss", "bound", "estimate", "toy_chain"),
+    "tinydiff/diffusion/forms.py": _tests("bound"),
     "tinydiff/diffusion/estimate.py": _tests("estimate", "bound"),
     "tinydiff/diffusion/decoder.py": _tests("decoder"),
     "tinydiff/diffusion/weights.py": _tests("loss", "bound"),
