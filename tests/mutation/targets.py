@@ -19,12 +19,14 @@ TARGETS = {
     "tinydiff/diffusion/forms.py": _tests("bound"),
     "tinydiff/diffusion/estimate.py": _tests("estimate", "bound"),
     "tinydiff/diffusion/decoder.py": _tests("decoder"),
-    "tinydiff/diffusion/weights.py": _tests("loss", "bound"),
+    "tinydiff/diffusion/weights.py": _tests("loss", "bound", "estimate"),
     "tinydiff/diffusion/timesampling.py": _tests("timesampling"),
     "tinydiff/diffusion/samplers.py": _tests("samplers", "sampler_loops", "sampler_errors"),
     "tinydiff/diffusion/ancestral.py": _tests("sampler_loops", "samplers", "samplers_exact"),
     "tinydiff/diffusion/denoise.py": _tests("samplers", "sampler_loops", "sampler_errors"),
-    "tinydiff/diffusion/ode.py": _tests("sampler_loops", "samplers", "samplers_exact"),
+    "tinydiff/diffusion/ode.py": _tests(
+        "sampler_loops", "samplers", "samplers_exact", "sampler_errors"
+    ),
     "tinydiff/diffusion/revisit.py": _tests("sampler_loops", "inpaint"),
     "tinydiff/diffusion/guidance.py": _tests("guidance", "likelihood"),
     "tinydiff/diffusion/likelihood.py": _tests("likelihood", "guidance"),

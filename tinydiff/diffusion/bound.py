@@ -22,7 +22,7 @@ import math
 import numpy as np
 
 from ..backend import device_of, to_host, xp_of
-from ..ops import log, mean, square, where
+from ..ops import mean, square, where
 from ..tensor import Tensor
 from . import weights
 from .decoder import log_probability
@@ -31,7 +31,7 @@ from .estimate import Bound, choose, collect
 from .forms import continuous_form, eps_form, kl_form, row_sum, snr_form, x0_form
 from .process import cast
 from .timesampling import ImportanceT, StratifiedT, UniformT
-from .weights import Rows, rows, variances, x0_weight
+from .weights import Rows, optimal_log_ratio, rows, variances, x0_weight
 
 # fmt: off
 __all__ = [  # noqa: RUF022 (in the order of the derivation)
@@ -94,7 +94,7 @@ def _nats(ask, t, x0, eps, variance, log_p):
         out, log_ratio = out[..., :c], row.log_ratio(out[..., c:])
     squares = square(out - row.target(x0, eps))
     if kind == "optimal":
-        log_ratio = _optimal_log_ratio(squares, row)
+        log_ratio = optimal_log_ratio(squares, row)
     elif kind == "table":
         log_ratio = cast(np.log(variance[t] / variances(process)[t]), x0)
     nats = row.nats(squares, log_ratio)
@@ -103,24 +103,6 @@ def _nats(ask, t, x0, eps, variance, log_p):
     x0_hat = process.convert(out, xt, t, ask.predicts, "x0")
     decoded = -log_p(x0, x0_hat, log_ratio + math.log(process.betas[1]))
     return decoded if np.ndim(t) == 0 else where(row.inner == 0, decoded, nats)
-
-
-def _optimal_log_ratio(squares, row):
-    """log((beta-tilde_t + a^2 E) / s_t^2) of each row, E = mean (x0 - x0_hat)^2 of the others."""
-    n = len(squares)
-    if n < 2 or not isinstance(row.bound, float):
-        raise ValueError(
-            "variance='optimal' is estimated at each t from the other rows; for a single row, or "
-            "where every row has its own t, give var_x0 (T+1,)"
-        )
-    errors = squares.reshape(n, -1).mean(axis=1)
-    others = (errors.sum() - errors) / (n - 1)
-    if not row.inner and not (others > 0).all():
-        raise ValueError(
-            "the model makes no error at t = 1, so that the optimal sigma_1^2 is 0: data on points "
-            "has no density; take another variance"
-        )
-    return log(others * (2 * row.bound) + row.inner).reshape((n,) + (1,) * (squares.ndim - 1))
 
 
 def prior(process, x0):
