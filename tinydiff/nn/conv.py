@@ -59,11 +59,10 @@ class ConvTranspose2d(_Conv):
     Each output sums about k c_in / stride^2 products, so W ~ N(0, stride^2 / (k c_in)).
     """
 
-    op, options, groups = staticmethod(conv_transpose2d), ("stride", "padding", "output_padding"), 1
+    op = staticmethod(conv_transpose2d)
+    options, groups = ("stride", "padding", "output_padding"), 1
 
-    def __init__(
-        self, c_in, c_out, size, stride=1, padding=0, output_padding=0, bias=True, *, rng
-    ):
+    def __init__(self, c_in, c_out, size, stride=1, padding=0, output_padding=0, bias=True, *, rng):
         name = "ConvTranspose2d"
         size, strides = _per_axis(name, size, 2), _per_axis(name, stride, 2)
         check_sizes(name, c_in=c_in, c_out=c_out, size=size, stride=strides)

@@ -53,7 +53,7 @@ from .shape import (
 )
 from .softmax import cross_entropy, log_softmax, logaddexp, logsumexp, mse, softmax
 
-__all__ = [name for name, value in globals().items() if inspect.isfunction(value)]
+__all__ = [name for name, value in globals().items() if inspect.isfunction(value)]  # as imported
 
 
 def _reshape(x, *shape):
