@@ -1,6 +1,6 @@
 """tinydiff: diffusion models from the inside, in NumPy or CuPy, with every equation proven."""
 
-from . import backend, nn, ops, optim
+from . import backend, nn, ops, optim, protocol
 from .backend import get_device, set_device, to_device, to_host
 from .backend.errors import (
     CheckpointError,
@@ -13,10 +13,10 @@ from .backend.errors import (
     GraphError,
 )
 from .debug import debug
+from .functional import grad, value_and_grad, vjp
 from .gradcheck import gradcheck
 from .graph import trace
 from .ops import *  # noqa: F403
-from .tape import grad, value_and_grad, vjp
 from .tensor import Function, Tensor, enable_grad, no_grad
 from .viz import draw
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from .backend import device_of, is_array, to_device, to_host
 from .backend.errors import GradcheckError, GraphError
-from .tape import vjp
+from .functional import vjp
 from .tensor import Tensor, no_grad
 
 

@@ -4,7 +4,7 @@ The chain rule, applied once at every operation from the loss L down to the leav
 
     dL/dx = sum over the operations f that used x of (df/dx)^T dL/df
 
-`Tensor.backward` is lent from here; `grad`, `value_and_grad` and `vjp` are its functional forms.
+`Tensor.backward` is lent from here; `functional.py` has its functional forms, `grad` and `vjp`.
 """
 
 from heapq import heappop, heappush
@@ -30,12 +30,12 @@ def backward(self, g=None, create_graph=False):
             "backward() on a tensor without a tape: no input of it requires a gradient, "
             "or it was computed under no_grad()"
         )
-    for x, gx in _walk(self, _seed(self, g, create_graph), create_graph):
+    for x, gx in _walk(self, seed(self, g, create_graph), create_graph):
         if x.creator is None:
             x.accumulate(gx)
 
 
-def _seed(y, g, create_graph):
+def seed(y, g, create_graph):
     """The gradient that a walk from y starts with: an array, or a Tensor if it is recorded."""
     if g is None and y.data.size != 1:
         raise GraphError(
@@ -160,7 +160,7 @@ def _recorded(f, y, g):
                 "input nor the output, and names no composed form"
             )
         xs = [Alias()(x) if need else x for x, need in zip(f.inputs, f.needs)]
-        return _gradients(f.composed(*xs, **f.hyper), xs, f.needs, g, create_graph=True)
+        return gradients(f.composed(*xs, **f.hyper), xs, f.needs, g, create_graph=True)
 
 
 def _bound(f, y):
@@ -179,7 +179,7 @@ def _bound(f, y):
     return _copy(f, **bound)
 
 
-def _gradients(y, inputs, needs, g, create_graph):
+def gradients(y, inputs, needs, g, create_graph):
     """The gradient of each needed input of y, None for the others; no `.grad` is touched."""
     wrt = [x for x, need in zip(inputs, needs) if need]
     found = {x.number: xp_of(x.data).zeros(x.shape, dtype=x.dtype) for x in wrt}
@@ -204,63 +204,6 @@ class Alias(Function):
 
     def backward(self, g):
         return (g,)
-
-
-def vjp(f, *args):
-    """y = f(*args) and the function g -> (dy/darg)^T g for all args (None: g = 1, y scalar).
-
-    args: arrays or Tensors. Gradients are bare arrays if all args are arrays; with a Tensor among
-    them they are Tensors, recorded while recording is on, so that vjp nests.
-    """
-    tensors = any(isinstance(a, Tensor) for a in args)
-    with enable_grad():
-        xs = [Alias()(a) if getattr(a, "requires_grad", False) else Tensor(a, True) for a in args]
-        y = f(*xs)
-    if not isinstance(y, Tensor):
-        raise GraphError(f"f returned {type(y).__name__}, not a Tensor computed from its arguments")
-
-    def pull(g=None):
-        create_graph = tensors and current_mode().record
-        grads = _gradients(y, xs, [True] * len(xs), _seed(y, g, create_graph), create_graph)
-        if create_graph or not tensors:
-            return grads
-        return tuple(wrap(gx, False) for gx in grads)
-
-    return y, pull
-
-
-def value_and_grad(f, argnums=0):
-    """The function args -> (f(args), df/darg), for a scalar f; see `grad`."""
-    many = isinstance(argnums, (tuple, list))
-    picked = tuple(argnums) if many else (argnums,)
-
-    def value_and_derivative(*args):
-        if max(picked) >= len(args) or min(picked) < 0 or len(set(picked)) < len(picked):
-            raise ValueError(f"argnums {argnums} does not fit a call with {len(args)} argument(s)")
-
-        def of_picked(*chosen):
-            full = list(args)
-            for i, x in zip(picked, chosen):
-                full[i] = x
-            return f(*full)
-
-        y, pull = vjp(of_picked, *(args[i] for i in picked))
-        grads = pull()
-        bare = not any(isinstance(args[i], Tensor) for i in picked)
-        return (y.data if bare else y), (grads if many else grads[0])
-
-    return value_and_derivative
-
-
-def grad(f, argnums=0):
-    """The derivative of a scalar function: grad(f)(x) = df/dx. It nests: grad(grad(f)).
-
-    argnums: which argument, or a tuple of them (then a tuple of gradients comes back). Called on
-    arrays it returns arrays; on Tensors, Tensors with a tape of their own. No `.grad` is touched.
-    Raises GraphError when f does not return a Tensor of one element.
-    """
-    both = value_and_grad(f, argnums)
-    return lambda *args: both(*args)[1]
 
 
 Tensor.backward = backward

@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 
-from .. import ops, tape
+from .. import functional, ops
 from ..tensor import Tensor
 from .entry import Param, equation
 from .settings import ROUNDING, SEED, normals
@@ -223,12 +223,12 @@ def normalisation(d, seed):
     "The gradient of the squared error of a line or a plane.",
     r"\nabla_w \frac{1}{n}\|Xw - y\|^2 = \frac{2}{n} X^T (Xw - y)",
     source="ub-lecture L22, L24; ub-slides L16, L39",
-    implements="tinydiff.tape:grad", tolerance=ROUNDING,
+    implements="tinydiff.functional:grad", tolerance=ROUNDING,
     n=Param(5, 2, 8), d=Param(2, 1, 4), seed=SEED,
 )  # fmt: skip
 def least_squares(n, d, seed):
     """Left: by the tape. Right: the formula. It is 0 where X^T X w = X^T y, the normal"
     " equations."""
     X, y, w = normals(seed, (n, d), n, d)
-    left = tape.grad(lambda w: ops.mse(ops.matmul(X, w), y))(w)
+    left = functional.grad(lambda w: ops.mse(ops.matmul(X, w), y))(w)
     return left, 2 / n * X.T @ (X @ w - y)

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from ..diffusion import bound
+from ..diffusion import bound, forms
 from ..diffusion.mixture import GaussianMixture
 from ..diffusion.process import Process
 from ..diffusion.schedules import linear
@@ -30,7 +30,7 @@ DIGITS = 2e-6  # numbers are recorded to six digits or more
     r"\|\epsilon_\theta-\epsilon\|^2",
     correct=r"\frac{1}{2\sigma^2(t)}\frac{(1-\alpha_t)^2}{\alpha_t(1-\bar\alpha_t)}"
     r"\|\epsilon_\theta-\epsilon\|^2",
-    source="nus-l8 L519, L527", implements="tinydiff.diffusion.bound:eps_form", tolerance=DIGITS,
+    source="nus-l8 L519, L527", implements="tinydiff.diffusion.forms:eps_form", tolerance=DIGITS,
 )  # fmt: skip
 def b3():
     """DDPM, |x_0 - x0_hat| = 1/2. Printed: too large by exactly SNR(t), 4546 at t = 2, 8.7 at t
@@ -40,7 +40,7 @@ def b3():
     tilde, noise = process.posterior_variance[t], process.one_minus_alphas_bar[t]
     error = 0.25 * process.snr[t]  # of the noise, for that error of x_0
     weight = process.betas[t] ** 2 * process.alphas_bar[t - 1] / (2 * tilde * noise**2)
-    true = [bound.eps_form(process, int(i), np.zeros((1, 1)), np.sqrt(np.full((1, 1), e)))[0]
+    true = [forms.eps_form(process, int(i), np.zeros((1, 1)), np.sqrt(np.full((1, 1), e)))[0]
             for i, e in zip(t, error)]  # fmt: skip
     one = step_divergence("linear", 1000, 2, np.array([0.0]), np.array([0.5]), np.array([0.3]))
     left = (weight[0] * error[0], *(weight * error / true)), true[0]
@@ -51,13 +51,13 @@ def b3():
     "E-B4", "The divergence of two Gaussians has lost its factor 1/2.", verdict="WRONG",
     printed=r"D_{KL} = \frac{1}{\sigma^2(t)}\|\mu_1-\mu_2\|^2",
     correct=r"D_{KL} = \frac{1}{2\sigma^2(t)}\|\mu_1-\mu_2\|^2",
-    source="nus-l8 L390", implements="tinydiff.diffusion.bound:kl_form", tolerance=DIGITS,
+    source="nus-l8 L390", implements="tinydiff.diffusion.forms:kl_form", tolerance=DIGITS,
 )  # fmt: skip
 def b4():
     """DDPM at t = 2, |x_0 - x0_hat| = 1/2: 1363.16 instead of 681.58, by quadrature."""
     mean, variance = DDPM.q_posterior(np.array([[0.0]]), np.array([[0.3]]), 2)
     other, _ = DDPM.q_posterior(np.array([[0.5]]), np.array([[0.3]]), 2)
-    left = ((mean - other) ** 2).sum() / variance, bound.kl_form(mean, variance, other, variance)[0]
+    left = ((mean - other) ** 2).sum() / variance, forms.kl_form(mean, variance, other, variance)[0]
     one = step_divergence("linear", 1000, 2, np.array([0.0]), np.array([0.5]), np.array([0.3]))
     return left, (1363.16059, one)
 
@@ -262,13 +262,13 @@ def mixture_costs(error):
     "E-B31", "The weights dropped from the loss are far from equal.", verdict="MISLEADING",
     printed=r"L(\theta) = \sum_t \mathbb{E}\|\epsilon_\theta-\epsilon\|^2",
     correct=r"\text{a reweighting of the bound, not the bound}",
-    source="nus-l8 L481, L531", implements="tinydiff.diffusion.bound:eps_form", tolerance=DIGITS,
+    source="nus-l8 L481, L531", implements="tinydiff.diffusion.forms:eps_form", tolerance=DIGITS,
 )  # fmt: skip
 def b31():
     """DDPM. Printed: weight 1 for every t. Left: the bound's weights at t = 2, 100, 1000; the
     largest over the smallest of t >= 2. Right: from the betas alone."""
     one, none = np.ones((1, 1)), np.zeros((1, 1))
-    left = np.array([bound.eps_form(DDPM, t, none, one)[0] for t in range(2, 1001)])
+    left = np.array([forms.eps_form(DDPM, t, none, one)[0] for t in range(2, 1001)])
     noise, betas = DDPM.one_minus_alphas_bar, DDPM.betas
     right = betas[2:] / (2 * (1 - betas[2:]) * noise[1:-1])
     picked = np.array([2, 100, 1000]) - 2

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from .. import nn
-from ..diffusion import ancestral, bound, guidance, samplers
+from ..diffusion import ancestral, bound, forms, guidance, samplers
 from ..diffusion.process import Process
 from . import entry
 from .entry import erratum
@@ -25,7 +25,7 @@ from .variance import unexplained
     correct=r"\cdots + \tfrac12\left(\log\tfrac{\beta}{\tilde\beta} +"
     r" \tfrac{\tilde\beta}{\beta} - 1\right)",
     source="labml annotated ddpm/__init__.py, line 113", tolerance=DIGITS,
-    implements="tinydiff.diffusion.bound:kl_form",
+    implements="tinydiff.diffusion.forms:kl_form",
 )  # fmt: skip
 def p1():
     """DDPM: over t = 2 ... 1000 the constant is 0.337 nats, 0.486 bits a dimension, with the
@@ -33,7 +33,7 @@ def p1():
     beta-tilde."""
     zero = np.zeros((999, 1))
     tilde, beta = DDPM.posterior_variance[2:, None], DDPM.betas[2:, None]
-    nats = bound.kl_form(zero, tilde, zero, beta).sum()
+    nats = forms.kl_form(zero, tilde, zero, beta).sum()
     right = sum(kl_by_quadrature(0.0, 1.0, 0.0, ratio) for ratio in (beta / tilde)[:, 0])
     return (0.0, (nats, nats / math.log(2))), (0.0, (right, right / math.log(2)))
 

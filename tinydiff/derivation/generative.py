@@ -5,7 +5,7 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.optimize import brentq
 
-from .. import tape
+from .. import functional
 from ..gaussian import PPCA
 from ..models import gan, vae
 from .entry import Param, equation
@@ -109,7 +109,7 @@ def reparametrisation(mean, log_var):
         draw = vae.reparametrise(mean, log_var, z)
         return (draw * draw * (draw - 1) * w).sum()
 
-    left = tape.grad(average, (0, 1))(np.array(mean), np.array(log_var))
+    left = functional.grad(average, (0, 1))(np.array(mean), np.array(log_var))
     v = np.exp(log_var)
     return np.array(left), np.array([3 * mean**2 + 3 * v - 2 * mean, v * (3 * mean - 1)])
 

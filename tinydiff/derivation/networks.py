@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .. import nn, ops, tape
+from .. import functional, nn, ops
 from .adjoints import LOOPS
 from .entry import Param, equation
 from .settings import ROUNDING, SEED, SIZE, normals
@@ -33,13 +33,13 @@ def function(slope, intercept):
     r"y = \tanh(xW_1)\,w_2:\quad \frac{\partial L}{\partial W_1} ="
     r" x^T\left(g\,w_2^T \odot (1 - \tanh^2(xW_1))\right)",
     source="ub-lecture L13, L14, L24; ub-slides L21, L31",
-    implements="tinydiff.tape:grad", tolerance=ROUNDING,
+    implements="tinydiff.functional:grad", tolerance=ROUNDING,
     n=Param(4, 1, 6), d=SIZE, seed=SEED,
 )  # fmt: skip
 def two_layers(n, d, seed):
     """Left: by the tape, for the mean squared error. Right: by hand."""
     x, W, w, y = normals(seed, (n, d), (d, 4), 4, n)
-    left = tape.grad(lambda W: ops.mse(ops.matmul(ops.tanh(ops.matmul(x, W)), w), y))(W)
+    left = functional.grad(lambda W: ops.mse(ops.matmul(ops.tanh(ops.matmul(x, W)), w), y))(W)
     hidden = np.tanh(x @ W)
     g = 2 / n * (hidden @ w - y)
     return left, x.T @ (np.outer(g, w) * (1 - hidden**2))

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.integrate import quad
 from scipy.special import ndtr
 
-from ..diffusion import bound, decoder
+from ..diffusion import bound, decoder, forms
 from .dense import dense_chain
 from .entry import Param, equation
 from .posterior import by_precision
@@ -25,7 +25,7 @@ from .settings import (
     process_of,
 )
 
-BOUND = "tinydiff.diffusion.bound"
+BOUND, FORMS = "tinydiff.diffusion.bound", "tinydiff.diffusion.forms"
 SPREAD = Param(1.5, 0.2, 5.0, log=True)
 
 
@@ -52,7 +52,7 @@ def step_divergence(schedule, T, t, x0, x0_hat, xt):
     r"D_{KL}\left(\mathcal{N}(\mu_1, \sigma^2 I) \,\|\, \mathcal{N}(\mu_2, \sigma^2 I)\right)"
     r" = \frac{1}{2\sigma^2} \|\mu_1 - \mu_2\|^2",
     source="nus-l8 L235, L243, L390, L511",
-    implements=f"{BOUND}:kl_form",
+    implements=f"{FORMS}:kl_form",
     tolerance=QUADRATURE,
     d=SIZE, seed=SEED, variance=SPREAD,
 )  # fmt: skip
@@ -60,7 +60,7 @@ def kl_equal_variance(d, seed, variance):
     """Coordinates are independent, so the divergence is the sum of theirs: right, by quadrature.
     It may be 0, so 1 is added to both sides."""
     m1, m2 = normals(seed, d, d)
-    left = bound.kl_form(m1[None], variance, m2[None], variance)[0]
+    left = forms.kl_form(m1[None], variance, m2[None], variance)[0]
     return 1 + left, 1 + sum(kl_by_quadrature(a, variance, b, variance) for a, b in zip(m1, m2))
 
 
@@ -71,14 +71,14 @@ def kl_equal_variance(d, seed, variance):
     r" d\,\frac{\sigma_1^2}{\sigma_2^2}"
     r" - d + \frac{\|\mu_2-\mu_1\|^2}{\sigma_2^2}\right]",
     source="nus-l8 L237, L239 (where the factor d is missing)",
-    implements=f"{BOUND}:kl_form",
+    implements=f"{FORMS}:kl_form",
     tolerance=QUADRATURE,
     d=SIZE, seed=SEED, var_1=Param(0.5, 0.2, 5.0, log=True), var_2=SPREAD,
 )  # fmt: skip
 def kl_isotropic(d, seed, var_1, var_2):
     """As above with two variances."""
     m1, m2 = normals(seed, d, d)
-    left = bound.kl_form(m1[None], var_1, m2[None], var_2)[0]
+    left = forms.kl_form(m1[None], var_1, m2[None], var_2)[0]
     return 1 + left, 1 + sum(kl_by_quadrature(a, var_1, b, var_2) for a, b in zip(m1, m2))
 
 
@@ -89,7 +89,7 @@ def kl_isotropic(d, seed, var_1, var_2):
     r" \|\tilde x_0(x_t) - x_0\|^2 = \frac{\mathrm{SNR}(t-1) - \mathrm{SNR}(t)}{2}"
     r" \|\tilde x_0 - x_0\|^2",
     source="nus-l8 L398, L407, L435, L441, L455, L477; Kingma et al. 2021, equation 13",
-    implements=f"{BOUND}:x0_form",
+    implements=f"{FORMS}:x0_form",
     tolerance=1e-8,  # the difference of SNR's loses 1 / (1 - alpha_t): 1e5 u; and quadrature
     schedule=SCHEDULE, T=STEPS_2, t=TIME_2, seed=SEED,
 )  # fmt: skip
@@ -100,7 +100,7 @@ def x0_form(schedule, T, t, seed):
     process = process_of(schedule, T)
     x0, _, xt = noised(process, t, seed)
     x0_hat = x0 + normals(seed + 1, 4)[0] / np.sqrt(process.snr[t - 1] - process.snr[t])
-    left = bound.x0_form(process, t, x0[None], x0_hat[None])[0]
+    left = forms.x0_form(process, t, x0[None], x0_hat[None])[0]
     return left, step_divergence(schedule, T, t, x0, x0_hat, xt)
 
 
@@ -110,7 +110,7 @@ def x0_form(schedule, T, t, seed):
     r"D_{KL} = \frac{1}{2\sigma^2(t)} \frac{(1-\alpha_t)^2}{\alpha_t (1-\bar\alpha_t)}"
     r" \|\epsilon_\theta(x_t, t) - \epsilon\|^2",
     source="nus-l8 L511, L519, L527 (where the weight is that of x_0); Ho et al. 2020, equation 12",
-    implements=f"{BOUND}:eps_form",
+    implements=f"{FORMS}:eps_form",
     tolerance=1e-8,  # as above
     schedule=SCHEDULE, T=STEPS_2, t=TIME_2, seed=SEED,
 )  # fmt: skip
@@ -121,7 +121,7 @@ def eps_form(schedule, T, t, seed):
     x0, eps, xt = noised(process, t, seed)
     fall = process.snr[t - 1] - process.snr[t]
     eps_hat = eps + np.sqrt(process.snr[t] / fall) * normals(seed + 1, 4)[0]
-    left = bound.eps_form(process, t, eps[None], eps_hat[None])[0]
+    left = forms.eps_form(process, t, eps[None], eps_hat[None])[0]
     x0_hat = x0 - (eps_hat - eps) / np.sqrt(process.snr[t])
     return left, step_divergence(schedule, T, t, x0, x0_hat, xt)
 
@@ -133,7 +133,7 @@ def eps_form(schedule, T, t, seed):
     r" \epsilon\|^2,"
     r"\qquad \gamma_t = -\log \mathrm{SNR}(t)",
     source="Kingma et al. 2021, equation 16",
-    implements=f"{BOUND}:snr_form",
+    implements=f"{FORMS}:snr_form",
     tolerance=1e-8,  # as above
     schedule=SCHEDULE, T=STEPS_2, t=TIME_2, seed=SEED,
 )  # fmt: skip
@@ -143,7 +143,7 @@ def snr_form(schedule, T, t, seed):
     x0, eps, xt = noised(process, t, seed)
     fall = process.snr[t - 1] - process.snr[t]
     eps_hat = eps + np.sqrt(process.snr[t] / fall) * normals(seed + 1, 4)[0]
-    left = bound.snr_form(process, t, eps[None], eps_hat[None])[0]
+    left = forms.snr_form(process, t, eps[None], eps_hat[None])[0]
     x0_hat = x0 - (eps_hat - eps) / np.sqrt(process.snr[t])
     return left, step_divergence(schedule, T, t, x0, x0_hat, xt)
 
@@ -154,7 +154,7 @@ def snr_form(schedule, T, t, seed):
     r"\frac{1}{2} \int_s^t \gamma'(\tau)\, \|\epsilon_\theta - \epsilon\|^2 d\tau"
     r" = \frac{\mathrm{SNR}(s) - \mathrm{SNR}(t)}{2} \|\tilde x_0 - x_0\|^2",
     source="Kingma et al. 2021, equation 17",
-    implements=f"{BOUND}:continuous_form",
+    implements=f"{FORMS}:continuous_form",
     tolerance=QUADRATURE,
     seed=SEED, start=Param(-2.0, -6.0, 2.0), rise=Param(1.5, 0.1, 5.0, log=True),
 )  # fmt: skip
@@ -165,7 +165,7 @@ def continuous_form(seed, start, rise):
 
     def integrand(time):
         eps_hat = eps + np.exp(-(start + rise * time**2) / 2) * (x0 - x0_hat)
-        return bound.continuous_form(2 * rise * time, eps, eps_hat)[0]
+        return forms.continuous_form(2 * rise * time, eps, eps_hat)[0]
 
     fall = np.exp(-start) - np.exp(-start - rise)
     return quad(integrand, 0, 1, epsabs=0, epsrel=1e-11)[0], fall / 2 * ((x0 - x0_hat) ** 2).sum()

@@ -22,15 +22,16 @@ import math
 import numpy as np
 
 from ..backend import device_of, to_host, xp_of
-from ..ops import log, mean, square, where
+from ..ops import mean, square, where
 from ..tensor import Tensor
 from . import weights
 from .decoder import log_probability
 from .denoise import Denoiser, check_start, noise_source
 from .estimate import Bound, choose, collect
-from .process import cast, check_t
+from .forms import continuous_form, eps_form, kl_form, row_sum, snr_form, x0_form
+from .process import cast
 from .timesampling import ImportanceT, StratifiedT, UniformT
-from .weights import Rows, rows, variances, x0_weight
+from .weights import Rows, optimal_log_ratio, rows, variances, x0_weight
 
 # fmt: off
 __all__ = [  # noqa: RUF022 (in the order of the derivation)
@@ -74,7 +75,7 @@ def terms(
     draw = noise_source("bound.terms", noise)
     t, weight = choose(ts, process.T, len(x0))
     values = [
-        _sum(_nats(ask, step, x0, draw(step, x0), variance, log_p))
+        row_sum(_nats(ask, step, x0, draw(step, x0), variance, log_p))
         for step in (t.tolist() if t.ndim == 1 else t)
     ]
     values = to_host(xp_of(x0).stack(values))
@@ -93,7 +94,7 @@ def _nats(ask, t, x0, eps, variance, log_p):
         out, log_ratio = out[..., :c], row.log_ratio(out[..., c:])
     squares = square(out - row.target(x0, eps))
     if kind == "optimal":
-        log_ratio = _optimal_log_ratio(squares, row)
+        log_ratio = optimal_log_ratio(squares, row)
     elif kind == "table":
         log_ratio = cast(np.log(variance[t] / variances(process)[t]), x0)
     nats = row.nats(squares, log_ratio)
@@ -104,34 +105,11 @@ def _nats(ask, t, x0, eps, variance, log_p):
     return decoded if np.ndim(t) == 0 else where(row.inner == 0, decoded, nats)
 
 
-def _optimal_log_ratio(squares, row):
-    """log((beta-tilde_t + a^2 E) / s_t^2) of each row, E = mean (x0 - x0_hat)^2 of the others."""
-    n = len(squares)
-    if n < 2 or not isinstance(row.bound, float):
-        raise ValueError(
-            "variance='optimal' is estimated at each t from the other rows; for a single row, or "
-            "where every row has its own t, give var_x0 (T+1,)"
-        )
-    errors = squares.reshape(n, -1).mean(axis=1)
-    others = (errors.sum() - errors) / (n - 1)
-    if not row.inner and not (others > 0).all():
-        raise ValueError(
-            "the model makes no error at t = 1, so that the optimal sigma_1^2 is 0: data on points "
-            "has no density; take another variance"
-        )
-    return log(others * (2 * row.bound) + row.inner).reshape((n,) + (1,) * (squares.ndim - 1))
-
-
 def prior(process, x0):
     """L_T = sum [alpha_bar_T (x0^2 - 1) - log(1 - alpha_bar_T)] / 2 of each row: (N,) float64."""
     ab, noise = float(process.alphas_bar[-1]), float(process.one_minus_alphas_bar[-1])
     log_noise = math.log1p(-ab) if ab < 0.5 else math.log(noise)  # of the smaller, exact one
-    return _sum((square(x0.astype(np.float64)) - 1) * (ab / 2) - log_noise / 2)
-
-
-def _sum(x):
-    """The sum over all but the first axis."""
-    return x.reshape(len(x), -1).sum(axis=1)
+    return row_sum((square(x0.astype(np.float64)) - 1) * (ab / 2) - log_noise / 2)
 
 
 # --- losses
@@ -183,48 +161,3 @@ def hybrid_loss(model, process, x0, t, eps, weight="simple", predicts="eps", row
     target = row.target(x0, eps)
     nats = row.nats(square(out.detach() - target), row.log_ratio(f))
     return mean(square(out - target) * row.weight) + mean(nats) * (scale * process.T)
-
-
-# --- one and the same L_{t-1}, t > 1, in five ways: each (N,) nats, summed over the dimensions
-
-
-def kl_form(mean_q, var_q, mean_p, var_p):
-    """KL(N(mean_q, var_q I) || N(mean_p, var_p I)) = (log r + 1/r - 1 + |difference|^2 / var_p) / 2
-
-    with r = var_p / var_q; the variances are numbers or arrays that broadcast with the means.
-    """
-    ratio = var_p / var_q
-    return _sum(square(mean_q - mean_p) * (0.5 / var_p) + (log(ratio) + (1 / ratio - 1)) * 0.5)
-
-
-def x0_form(process, t, x0, x0_hat):
-    """(SNR(t-1) - SNR(t)) / 2 |x0 - x0_hat|^2, for sigma_t^2 = beta-tilde_t."""
-    t = check_t(t, process.T, first=2)
-    return _sum(square(x0 - x0_hat) * cast((process.snr[t - 1] - process.snr[t]) / 2, x0))
-
-
-def eps_form(process, t, eps, eps_hat, variance="posterior"):
-    """beta_t^2 / (2 sigma_t^2 alpha_t (1 - alpha_bar_t)) |eps - eps_hat|^2, which for another
-
-    sigma_t^2 than beta-tilde_t is L_{t-1} less its constant, (log r + 1/r - 1) / 2 per dimension.
-    """
-    t = check_t(t, process.T, first=2)
-    noise = process.alphas[t] * process.one_minus_alphas_bar[t]
-    weight = process.betas[t] ** 2 / (2 * variances(process, variance)[t] * noise)
-    return _sum(square(eps - eps_hat) * cast(weight, eps))
-
-
-def snr_form(process, t, eps, eps_hat):
-    """expm1(gamma_t - gamma_{t-1}) / 2 |eps - eps_hat|^2 with gamma = -log SNR."""
-    t = check_t(t, process.T, first=2)
-    step = process.log_snr[t - 1] - process.log_snr[t]
-    return _sum(square(eps - eps_hat) * cast(np.expm1(step) / 2, eps))
-
-
-def continuous_form(rate, eps, eps_hat):
-    """gamma'(time) / 2 |eps - eps_hat|^2, nats per unit of time; rate = gamma'(time), () or (N,).
-
-    The limit of many short steps. Integrated over one step with x0_hat held fixed, along which |eps
-    - eps_hat|^2 = SNR |x0 - x0_hat|^2 changes, it is the x0 form exactly, as SNR gamma' = -SNR'.
-    """
-    return _sum(square(eps - eps_hat) * cast(np.asarray(rate, dtype=np.float64) / 2, eps))

@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import ops
 from ..backend import xp_of
-from ..tape import grad
+from ..functional import grad
 from ..tensor import Tensor
 
 

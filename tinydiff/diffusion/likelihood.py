@@ -24,7 +24,7 @@ import numpy as np
 
 from .. import ops
 from ..backend import is_array, to_device_of, to_host
-from ..tape import vjp
+from ..functional import vjp
 from ..tensor import Tensor
 from .process import cast
 

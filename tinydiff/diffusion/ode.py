@@ -1,4 +1,4 @@
-"""Samplers that solve the probability-flow ODE: no noise, so that one x_T gives one x_0.
+"""Samplers that solve the probability-flow ODE: no noise, so that one x_T gives one x_0, and back.
 
 With y = x_t / c_t and sigma = n_t / c_t (c_t = sqrt(alpha_bar_t), n_t = sqrt(1 - alpha_bar_t)) the
 process reads y = x0 + sigma eps, and the ODE with the same marginals q(x_t) is
@@ -23,7 +23,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .denoise import Denoiser, run
+from .denoise import Denoiser, check_count, run
 from .process import combine
 
 
@@ -106,3 +106,35 @@ def dpmpp_2m(model, process, xT, *, noise=None, ts=None, predicts="eps", clip=No
 def _check_end(sampler, end):
     if end not in ("ode", "x0"):
         raise ValueError(f"{sampler}: end is 'ode' or 'x0', got {end!r}")
+
+
+def ddim_invert(model, process, x0, *, noise=None, ts=None, predicts="eps", clip=None, refine=0):
+    """From data up to the noise that `ddim` (eta = 0) takes back to it; the last t_next is ts[0].
+
+    A step of ddim is x_s = (c_s / c_t) x_t + (n_s - n_t c_s / c_t) eps_hat(x_t, t). Its inverse,
+
+        x_t = (c_t / c_s) x_s + (n_t - n_s c_t / c_s) eps_hat(x_t, t),
+
+    asks for x_t on the right as well. With x_s there instead it errs by the square of the step;
+    each of `refine` repetitions puts in the x_t just found, a fixed-point iteration that ends in
+    the inverse itself where the steps are short enough for it to contract.
+    """
+    check_count("ddim_invert", "refine", refine, least=0)
+    ask = Denoiser("ddim_invert", model, process, predicts, clip)
+    x, ts = ask.start(x0, ts)
+    if process.alphas_bar[ts[0]] == 0:
+        raise ValueError(
+            f"ddim_invert at t = {ts[0]}: alpha_bar = 0, so every x0 would end in the same place; "
+            "let ts begin below"
+        )
+    c, n = np.sqrt(process.alphas_bar), np.sqrt(process.one_minus_alphas_bar)
+
+    def climb(x):
+        for s, t in pairwise([0, *reversed(ts)]):
+            ratio, start = c[t] / c[s], x
+            for _ in range(refine + 1):
+                (eps,) = ask(x, t, "eps")
+                x = combine(ratio, start, n[t] - n[s] * ratio, eps)
+            yield t, x
+
+    return climb(x)

@@ -2,7 +2,7 @@
 
     ddpm                  ancestral sampling with any of four variances
     ddim                  a family between ddpm (eta = 1) and no noise (eta = 0)
-    ddim_invert           ddim backwards, from data to noise
+    ddim_invert           ddim backwards, from data to noise (ode.py)
     euler, heun, dpmpp_2m      solvers of the probability-flow ODE, of order 1, 2 and 2 (ode.py)
     predictor_corrector, inpaint      (revisit.py)
 
@@ -29,7 +29,6 @@ In formulas s is the time after t, c_t = sqrt(alpha_bar_t), n_t = sqrt(1 - alpha
 x_t = c_t x0 + n_t eps; x0_hat and eps_hat are the model's. The DDIM paper calls alpha_bar alpha.
 """
 
-from itertools import pairwise
 from math import sqrt
 from numbers import Real
 
@@ -38,22 +37,16 @@ import numpy as np
 from ..backend import xp_of
 from .ancestral import ancestral_step
 from .denoise import Denoiser, check_count, noise_source, run
-from .ode import dpmpp_2m, euler, heun
+from .ode import ddim_invert, dpmpp_2m, euler, heun
 from .process import combine
 from .revisit import inpaint, predictor_corrector
 
-__all__ = [
-    "ddim",
-    "ddim_invert",
-    "ddpm",
-    "dpmpp_2m",
-    "euler",
-    "heun",
-    "inpaint",
-    "last",
-    "predictor_corrector",
-    "timesteps",
+# fmt: off
+__all__ = [  # noqa: RUF022 (in the order of the list above)
+    "ddpm", "ddim", "ddim_invert", "euler", "heun", "dpmpp_2m", "predictor_corrector", "inpaint",
+    "timesteps", "last",
 ]
+# fmt: on
 
 
 def timesteps(T, n, spacing="linspace"):
@@ -145,35 +138,3 @@ def ddim(model, process, xT, *, noise=None, ts=None, eta=0.0, predicts="eps", cl
         return x_s + eta * sqrt(n2 * r) * draw(t, x) if eta else x_s
 
     return run(step, x, ts)
-
-
-def ddim_invert(model, process, x0, *, noise=None, ts=None, predicts="eps", clip=None, refine=0):
-    """From data up to the noise that `ddim` (eta = 0) takes back to it; the last t_next is ts[0].
-
-    A step of ddim is x_s = (c_s / c_t) x_t + (n_s - n_t c_s / c_t) eps_hat(x_t, t). Its inverse,
-
-        x_t = (c_t / c_s) x_s + (n_t - n_s c_t / c_s) eps_hat(x_t, t),
-
-    asks for x_t on the right as well. With x_s there instead it errs by the square of the step;
-    each of `refine` repetitions puts in the x_t just found, a fixed-point iteration that ends in
-    the inverse itself where the steps are short enough for it to contract.
-    """
-    check_count("ddim_invert", "refine", refine, least=0)
-    ask = Denoiser("ddim_invert", model, process, predicts, clip)
-    x, ts = ask.start(x0, ts)
-    if process.alphas_bar[ts[0]] == 0:
-        raise ValueError(
-            f"ddim_invert at t = {ts[0]}: alpha_bar = 0, so every x0 would end in the same place; "
-            "let ts begin below"
-        )
-    c, n = np.sqrt(process.alphas_bar), np.sqrt(process.one_minus_alphas_bar)
-
-    def climb(x):
-        for s, t in pairwise([0, *reversed(ts)]):
-            ratio, start = c[t] / c[s], x
-            for _ in range(refine + 1):
-                (eps,) = ask(x, t, "eps")
-                x = combine(ratio, start, n[t] - n[s] * ratio, eps)
-            yield t, x
-
-    return climb(x)

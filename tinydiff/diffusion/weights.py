@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..backend import to_device_of
-from ..ops import exp, expm1
+from ..ops import exp, expm1, log
 from .process import NAMES, check_t
 
 
@@ -94,6 +94,24 @@ class Rows(NamedTuple):
         """L_{t-1}, or the Gaussian L_0, of every element."""
         constant = (expm1(-log_ratio) * self.inner + log_ratio) * 0.5 + self.offset
         return squared_error * (exp(-log_ratio) * self.bound) + constant
+
+
+def optimal_log_ratio(squares, row):
+    """log((beta-tilde_t + a^2 E) / s_t^2) of each row, E = mean (x0 - x0_hat)^2 of the others."""
+    n = len(squares)
+    if n < 2 or not isinstance(row.bound, float):
+        raise ValueError(
+            "variance='optimal' is estimated at each t from the other rows; for a single row, or "
+            "where every row has its own t, give var_x0 (T+1,)"
+        )
+    errors = squares.reshape(n, -1).mean(axis=1)
+    others = (errors.sum() - errors) / (n - 1)
+    if not row.inner and not (others > 0).all():
+        raise ValueError(
+            "the model makes no error at t = 1, so that the optimal sigma_1^2 is 0: data on points "
+            "has no density; take another variance"
+        )
+    return log(others * (2 * row.bound) + row.inner).reshape((n,) + (1,) * (squares.ndim - 1))
 
 
 def rows(process, t, like, weight="simple", predicts="eps", importance=None):

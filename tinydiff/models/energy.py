@@ -5,8 +5,8 @@ can be had only on a grid in low dimension; the score, grad log p = -grad f, doe
 is why diffusion models learn scores. Source: ub-slides.
 """
 
+from ..functional import grad
 from ..ops import log, logsumexp, sum
-from ..tape import grad
 
 
 def log_partition(energies, weights):

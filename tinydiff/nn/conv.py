@@ -10,7 +10,7 @@ from .module import Module, check_sizes, generator, scaled_normal
 
 
 class _Conv(Module):
-    """What Conv1d and Conv2d share.
+    """What convolution layers share; `options` are the last arguments of their operation `op`.
 
     W ~ N(0, 1/fan_in) with fan_in = k c_in / groups, the number of products in each output, keeps
     the variance of the input; b starts at 0.
@@ -33,7 +33,7 @@ class _Conv(Module):
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
 
     def forward(self, x):
-        return self.op(x, self.W, self.b, self.stride, self.padding, self.dilation, self.groups)
+        return self.op(x, self.W, self.b, *(getattr(self, name) for name in self.options))
 
     def describe(self):
         *size, c_in, c_out = self.W.shape
@@ -59,11 +59,10 @@ class ConvTranspose2d(_Conv):
     Each output sums about k c_in / stride^2 products, so W ~ N(0, stride^2 / (k c_in)).
     """
 
+    op = staticmethod(conv_transpose2d)
     options, groups = ("stride", "padding", "output_padding"), 1
 
-    def __init__(
-        self, c_in, c_out, size, stride=1, padding=0, output_padding=0, bias=True, *, rng
-    ):
+    def __init__(self, c_in, c_out, size, stride=1, padding=0, output_padding=0, bias=True, *, rng):
         name = "ConvTranspose2d"
         size, strides = _per_axis(name, size, 2), _per_axis(name, stride, 2)
         check_sizes(name, c_in=c_in, c_out=c_out, size=size, stride=strides)
@@ -72,9 +71,6 @@ class ConvTranspose2d(_Conv):
         self.W = Parameter(scaled_normal(generator(rng, name), shape, fan_in))
         self.b = Parameter(np.zeros(c_out)) if bias else None
         self.stride, self.padding, self.output_padding = stride, padding, output_padding
-
-    def forward(self, x):
-        return conv_transpose2d(x, self.W, self.b, self.stride, self.padding, self.output_padding)
 
 
 def _per_axis(layer, value, dims):

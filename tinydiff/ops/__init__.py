@@ -8,10 +8,10 @@
     pool          pooling, upsampling                   attention   attention, embedding, dropout
 """
 
-import operator
+import inspect
 
-from ..backend import check_devices
 from ..tensor import Tensor
+from . import select, shape
 from .activations import gelu, sigmoid, silu, softplus, tanh
 from .attention import attention, dropout, embedding
 from .conv import conv1d, conv2d, conv_transpose2d
@@ -35,7 +35,6 @@ from .elementwise import (
 )
 from .linalg import einsum, matmul
 from .norm import batch_norm, group_norm, layer_norm
-from .operands import operand
 from .pool import avg_pool2d, max_pool2d, upsample2d
 from .reduce import broadcast_to, cumsum, max, mean, min, repeat, sum, var
 from .select import abs, clip, maximum, minimum, relu, where
@@ -50,35 +49,11 @@ from .shape import (
     stack,
     swapaxes,
     take,
-    to,
     transpose,
 )
 from .softmax import cross_entropy, log_softmax, logaddexp, logsumexp, mse, softmax
 
-__all__ = [
-    *("add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "log1p", "expm1"),
-    *("sqrt", "square", "abs", "sin", "cos", "erf", "log_ndtr"),
-    *("tanh", "sigmoid", "softplus", "relu", "silu", "gelu"),
-    *("maximum", "minimum", "where", "clip", "logaddexp"),
-    *("sum", "mean", "var", "max", "min", "logsumexp", "cumsum", "broadcast_to", "repeat"),
-    *("reshape", "transpose", "swapaxes", "concatenate", "stack", "split", "getitem", "take"),
-    *("pad", "flip", "astype", "matmul", "einsum"),
-    *("softmax", "log_softmax", "mse", "cross_entropy"),
-    *("conv1d", "conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "upsample2d"),
-    *("embedding", "dropout", "layer_norm", "group_norm", "batch_norm", "attention"),
-]
-
-
-def _compare(name):
-    """A comparison of data: a bool array, a constant of the tape."""
-
-    def op(a, b):
-        b = operand(b)
-        b = b.data if isinstance(b, Tensor) else b
-        check_devices((a.data, b))
-        return getattr(operator, name)(a.data, b)
-
-    return op
+__all__ = [name for name, value in globals().items() if inspect.isfunction(value)]  # as imported
 
 
 def _reshape(x, *shape):
@@ -88,40 +63,6 @@ def _reshape(x, *shape):
 def _transpose(x, *axes):
     return transpose(x, (axes[0] if isinstance(axes[0], (tuple, list)) else axes) if axes else None)
 
-
-def _ufunc(self, ufunc, method, *inputs, **kwargs):
-    """np.exp(tensor) is td.exp(tensor)."""
-    name = _NUMPY_NAMES.get(ufunc.__name__, ufunc.__name__)
-    if method != "__call__" or kwargs or name not in (*__all__, *_COMPARISONS):
-        raise TypeError(f"np.{ufunc.__name__} so called has no form for Tensors; see td.ops")
-    if name in __all__:
-        return globals()[name](*inputs)
-    a, b = inputs
-    there, mirrored = _COMPARISONS[name]
-    if isinstance(a, Tensor):
-        return getattr(operator, there)(a, b)
-    return getattr(operator, mirrored)(b, a)
-
-
-def _array_function(self, function, types, args, kwargs):
-    """np.sum(tensor, axis=0) is td.sum(tensor, axis=0)."""
-    name = _NUMPY_NAMES.get(function.__name__, function.__name__)
-    if name not in __all__:
-        raise TypeError(
-            f"np.{function.__name__} has no form for Tensors; see td.ops, or use .numpy()"
-        )
-    return globals()[name](*args, **kwargs)
-
-
-_NUMPY_NAMES = {"absolute": "abs", "amax": "max", "amin": "min"}
-_COMPARISONS = {  # the comparison, and its mirror image for a Tensor on the right
-    "less": ("lt", "gt"),
-    "less_equal": ("le", "ge"),
-    "greater": ("gt", "lt"),
-    "greater_equal": ("ge", "le"),
-    "equal": ("eq", "eq"),
-    "not_equal": ("ne", "ne"),
-}
 
 # What Tensor borrows from here.
 Tensor.__add__ = add
@@ -140,9 +81,7 @@ Tensor.__neg__ = negative
 Tensor.__abs__ = abs
 Tensor.__getitem__ = getitem
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
-    setattr(Tensor, f"__{_name}__", _compare(_name))
-Tensor.sum, Tensor.mean, Tensor.astype, Tensor.to = sum, mean, astype, to
+    setattr(Tensor, f"__{_name}__", select.comparison(_name))
+Tensor.sum, Tensor.mean, Tensor.astype, Tensor.to = sum, mean, astype, shape.to
 Tensor.reshape, Tensor.transpose = _reshape, _transpose
 Tensor.T = property(transpose)
-Tensor.__array_ufunc__ = _ufunc
-Tensor.__array_function__ = _array_function

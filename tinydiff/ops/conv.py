@@ -17,36 +17,23 @@ from .windows import fold, geometry, two, unfold
 
 
 def _columns(x, geo):
-    """The windows of x as rows of a matrix: (groups, N OH OW, kh kw C / groups)."""
-    if geo.pointwise and geo.groups == 1:
-        return x.reshape(1, -1, x.shape[-1])
+    """The windows of x as rows of a matrix for each group: (groups, N OH OW, kh kw C / groups)."""
+    if geo.pointwise:
+        return _grouped(x, geo.groups)
     n, c, k = geo.groups, x.shape[-1] // geo.groups, geo.size[0] * geo.size[1]
-    windows = unfold(x, geo)
-    if n == 1:
-        return windows.reshape(1, -1, k * c)
-    # split the channels into groups and bring the groups to the front
-    windows = windows.reshape(-1, k, n, c).transpose(2, 0, 1, 3)
-    return windows.reshape(n, -1, k * c)
+    windows = unfold(x, geo).reshape(-1, k, n, c)
+    return windows.transpose(2, 0, 1, 3).reshape(n, -1, k * c)
 
 
-def _matrices(W, groups):
-    """W as (groups, kh kw C_in / groups, C_out / groups)."""
-    if groups == 1:
-        return W.reshape(1, -1, W.shape[-1])
-    return W.reshape(-1, groups, W.shape[-1] // groups).transpose(1, 0, 2)
-
-
-def _grouped(y, groups):
-    """An output (N, OH, OW, C_out) as (groups, N OH OW, C_out / groups)."""
-    if groups == 1:
-        return y.reshape(1, -1, y.shape[-1])
-    return y.reshape(-1, groups, y.shape[-1] // groups).transpose(1, 0, 2)
+def _grouped(a, groups):
+    """a (..., C) as one matrix for each group of its channels: (groups, rows, C / groups)."""
+    return a.reshape(-1, groups, a.shape[-1] // groups).transpose(1, 0, 2)
 
 
 @fast_form
 def convolve(x, W, geo):
     """windows(x) W"""
-    y = xp_of(x, W).matmul(_columns(x, geo), _matrices(W, geo.groups))
+    y = xp_of(x, W).matmul(_columns(x, geo), _grouped(W, geo.groups))
     return y.transpose(1, 0, 2).reshape(x.shape[0], *geo.out, W.shape[-1])
 
 
@@ -54,7 +41,7 @@ def convolve(x, W, geo):
 def convolve_input(g, W, geo):
     """fold(g W^T)"""
     n, c = geo.groups, W.shape[2]
-    columns = xp_of(g, W).matmul(_grouped(g, n), _matrices(W, n).swapaxes(1, 2))
+    columns = xp_of(g, W).matmul(_grouped(g, n), _grouped(W, n).swapaxes(1, 2))
     if geo.pointwise:
         return columns.transpose(1, 0, 2).reshape(g.shape[0], *geo.image, n * c)
     windows = columns.reshape(n, g.shape[0], *geo.out, *geo.size, c)

@@ -84,8 +84,7 @@ class Max(Function):
     pick = "max"
 
     def forward(self, x, axes, keepdims):
-        if math.prod(x.shape[i] for i in axes) == 0:
-            raise ValueError(f"{self.pick}() over axes {axes} of shape {x.shape} has no element")
+        count(self.pick, x, axes)
         self.axes, self.kept = axes, kept_shape(x.shape, axes)
         y = getattr(x, self.pick)(axis=axes, keepdims=keepdims)
         self.save(x=x, y=y)

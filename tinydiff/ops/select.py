@@ -3,6 +3,8 @@
 Comparisons of Tensors give bool arrays, which are constants of the tape.
 """
 
+import operator
+
 import numpy as np
 
 from ..backend import check_devices, xp_of
@@ -41,6 +43,18 @@ def where(condition, a, b):
 def is_mask(x):
     """Whether x is an array of bools."""
     return getattr(x, "dtype", None) == np.dtype(bool)
+
+
+def comparison(name):
+    """The operator `name` ("lt", "eq", ...) on data: a bool array, a constant of the tape."""
+
+    def op(a, b):
+        b = operand(b)
+        b = b.data if isinstance(b, Tensor) else b
+        check_devices((a.data, b))
+        return getattr(operator, name)(a.data, b)
+
+    return op
 
 
 class Maximum(Function):
