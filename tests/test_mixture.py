@@ -184,7 +184,8 @@ def test_ints_are_answered_in_float64(data):
         left, right = (getattr(data, name)(PROCESS, a, 30) for a in (x, x.astype(float)))
         assert left.dtype == float
         np.testing.assert_array_equal(left, right)
-    np.testing.assert_array_equal(data.model(PROCESS)(x, 9), data.model(PROCESS)(x.astype(float), 9))
+    model = data.model(PROCESS)
+    np.testing.assert_array_equal(model(x, 9), model(x.astype(float), 9))
     np.testing.assert_array_equal(TWO_MODES.logpdf(x), TWO_MODES.logpdf(x.astype(float)))
 
 

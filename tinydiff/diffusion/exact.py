@@ -10,7 +10,7 @@ from .weights import variances
 
 
 def dtype_of(x):
-    """The dtype of what is computed from x: its own, or float64 for ints, which would cut it off."""
+    """The dtype of what is computed from x: its own, or float64 where x holds ints."""
     dtype = getattr(x, "dtype", np.dtype(float))
     return dtype if dtype.kind == "f" else np.dtype(float)
 
