@@ -174,3 +174,6 @@ def test_bad_choices_are_refused():
         choose((np.array([1, 2]), np.ones(2)), 5, 3)
     with pytest.raises(ValueError, match="K times 3 entries"):
         choose((np.array([1, 2, 3]), np.ones(2)), 5, 3)
+    for weight in (-1.0, 0.0, np.nan, np.inf):  # a share of the sum that would be left out
+        with pytest.raises(ValueError, match=r"weights .* must be positive and finite"):
+            choose((np.array([1, 2, 3]), np.array([1.0, weight, 1.0])), 5, 3)

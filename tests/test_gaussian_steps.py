@@ -103,7 +103,7 @@ def test_ppca_is_the_likeliest_of_its_family(rng):
     + [(np.zeros((0, 3)), 1), (np.full((5, 3), np.nan), 1), (np.zeros(5), 1)],
 )
 def test_ppca_needs_data_and_fewer_directions_than_there_are(X, q):
-    with pytest.raises(ValueError, match="finite X .n, d. and an int 0 < q < d"):
+    with pytest.raises(ValueError, match=r"finite X \(n, d\) and an int 0 < q < d"):
         ppca(X, q)
 
 

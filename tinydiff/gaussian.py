@@ -194,7 +194,8 @@ class Gaussian:
                 return np.inf
             C, D, gap = C[D > 0], D[D > 0], gap[D > 0]
             excess = (C - D) / D  # r - 1, so that r near 1 loses no digits; r near 0 needs log r
-            log_r = np.where(excess > -0.5, np.log1p(np.maximum(excess, -0.5)), np.log(C) - np.log(D))
+            near = np.log1p(np.maximum(excess, -0.5))
+            log_r = np.where(excess > -0.5, near, np.log(C) - np.log(D))
             return float(np.sum(excess - log_r + gap * gap / D)) / 2
         if self.entropy() > -np.inf == other.entropy():
             return np.inf
