@@ -148,7 +148,8 @@ def test_bad_data_and_names_are_refused():
     for x0, levels in (([0.3, 1.0], 17), ([2.0, -1.0], 17), ([0.0, 255.0], 256)):
         with pytest.raises(ValueError, match=f"data on {levels} equally spaced values from -1"):
             evaluate(x0, decoder="discretized", levels=levels)
-    decoder.check_levels(np.array([-1.0, 1.0, 1.0]), 2)
+    for levels in (2, np.int64(2)):
+        decoder.check_levels(np.array([-1.0, 1.0, 1.0]), levels)
     for levels in (1, 16.0, True):
         with pytest.raises(ValueError, match="levels must be an int >= 2"):
             evaluate([0.0, 1.0], decoder="tanh", levels=levels)

@@ -136,6 +136,30 @@ def test_an_unknown_id_suggests_near_ones(run, command):
     assert "forward.closed-form" in err
 
 
+def test_a_suggestion_knows_capitals_and_says_nothing_twice(run):
+    _, _, err = run("explain", "e-b4")
+    near = err.partition("did you mean ")[2].partition("?")[0].split(", ")
+    assert near[0] == "E-B4" and len(set(near)) == len(near)
+
+
+def test_explain_explains_one_entry(run):
+    code, out, err = run("explain", "schedule")
+    assert (code, out) == (2, "")
+    assert "'schedule' is a topic; explain one of schedule.linear, " in err
+
+
+def test_errata_are_asked_for_by_their_ids(run):
+    code, out, err = run("verify", "--errata", "E-B4", "forward")
+    assert (code, out) == (2, "") and "'forward' is no erratum: leave --errata out" in err
+
+
+def test_the_list_as_json(run):
+    code, out, _ = run("verify", "--list", "--json", "elbo")
+    rows = json.loads(out)
+    assert code == 0 and [row["id"] for row in rows] == [k for k in ENTRIES if k[:5] == "elbo."]
+    assert list(rows[0]) == JSON_KEYS[:5]
+
+
 def test_explain_shows_equation_derivation_code_and_numbers(run):
     code, out, _ = run("explain", "forward.closed-form", "--T", "10", "--t=3")
     entry = ENTRIES["forward.closed-form"]
@@ -143,6 +167,7 @@ def test_explain_shows_equation_derivation_code_and_numbers(run):
     for shown in (entry.text, entry.latex, entry.source, entry.derivation, entry.code):
         assert shown in out
     assert "def q_sample(self, x0, t, eps):" in out and "T = 10, t = 3, seed = 0" in out
+    assert "--t  a whole number from 1 to 10\n" in out and "--schedule  one of linear, cos" in out
     assert re.search(r"left +0\.125\S*, .*\n +right +0\.125", out)
 
 
@@ -161,7 +186,8 @@ REFUSED = [
     (["--t", "x"], "--t needs a value of type int, got 'x'"),
     (["--schedule", "steep"], "expected one of linear, cosine, sigmoid, quadratic, random"),
     (["--x", "1"], "has no parameter 'x': expected --schedule, --T, --t, --seed"),
-    (["--t"], "parameters come in pairs, --name value; '--t' is left over"),
+    (["--t"], "parameters come in pairs, --name value; --t is left over"),
+    (["--help"], "has no parameter 'help': expected --schedule, --T, --t, --seed"),
 ]
 
 

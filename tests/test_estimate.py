@@ -208,3 +208,8 @@ def test_what_does_not_join_is_refused(rng):
         join([estimate(L_T, L, None), estimate(L_T, L[:, :4], None)])
     with pytest.raises(ValueError, match="one size, with one T"):
         join([estimate(L_T, L, None), estimate(L_T, L, None, dims=2)])
+
+
+    for weight in (-1.0, 0.0, np.nan, np.inf):  # a share of the sum that would be left out
+        with pytest.raises(ValueError, match=r"weights .* must be positive and finite"):
+            choose((np.array([1, 2, 3]), np.array([1.0, weight, 1.0])), 5, 3)

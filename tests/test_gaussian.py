@@ -223,12 +223,70 @@ def test_what_is_no_gaussian_is_refused(mean, cov, message):
         Gaussian(mean, cov)
 
 
-def test_misfits_are_refused():
-    p = Gaussian([0.0, 0.0], 1.0)
-    with pytest.raises(ValueError, match="do not combine"):
-        p.kl(Gaussian(0.0, 1.0))
-    with pytest.raises(ValueError, match="leaves none"):
-        p.condition([0, 1], [0.0, 0.0])
-    with pytest.raises(TypeError):
-        p + 1
+FLAT = Gaussian([0.0, 0.0], 1.0)
+FULL = Gaussian([0.0, 1.0], [[2.0, 0.5], [0.5, 1.0]])
+SURE = Gaussian([0.0, 0.0], [0.0, 1.0])
+MISFITS = [
+    (lambda: FLAT.kl(Gaussian(0.0, 1.0)), r"shapes \(2,\) and \(\) do not combine"),
+    (lambda: FLAT + Gaussian(np.zeros(3), 1.0), "do not combine"),
+    (lambda: FLAT.condition([0, 1], [0.0, 0.0]), "leaves none"),
+    # what would broadcast, and give the number of another question
+    (lambda: FLAT.logpdf(0.0), r"expected x of shape \(\.\.\., 2\), got \(\)"),
+    (lambda: FULL.logpdf(np.zeros((5, 1))), r"got \(5, 1\)"),
+    (lambda: Gaussian(0.0, 1.0).affine(2.0, [1.0, 2.0]), r"b must be .* shape \(\), got \(2,\)"),
+    (lambda: FULL.affine(np.eye(3)), r"A must be .* \(m, 2\), got \(3, 3\)"),
+    (lambda: FULL.affine(np.eye(2), np.ones(3)), r"shape \(2,\), got \(3,\)"),
+    (lambda: FULL.bayes(np.eye(2), 1.0, np.zeros(3)), r"y \(m,\), got \(2, 2\) and \(3,\)"),
+    (lambda: FULL.bayes([1.0, 0.0], 1.0, 0.0), r"expected A \(m, 2\)"),
+    *[
+        (lambda g=g, idx=idx: g.condition(idx, [0.0] * np.size(idx)), "idx names distinct coord")
+        for g in (FLAT, FULL)
+        for idx in (2, [0, 0], [], 0.5, [[0]], slice(0, 1), [True] * 3)
+    ],
+    *[(lambda idx=idx: FULL.marginal(idx), "0 ... 1, got") for idx in (2, [0, 0], [])],
+    *[
+        (lambda g=g, v=v: g.condition(0, v), "expected 1 finite values for 0")
+        for g in (FLAT, FULL)
+        for v in (np.nan, [0.0, 1.0])
+    ],
+    (lambda: SURE.condition(0, 5.0), "two exact statements"),
+    (lambda: Gaussian([], 1.0), "expected mean"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), MISFITS)
+def test_misfits_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_what_is_no_gaussian_does_not_combine():
+    with pytest.raises(TypeError, match="unsupported operand"):
+        FLAT + 1
+    for combine in (FLAT.product, FLAT.kl):
+        with pytest.raises(TypeError, match="expected another Gaussian, got int"):
+            combine(1)
+
+
+def test_coordinates_may_be_named_in_several_ways():
+    for idx in ([1, 0], (1, 0), np.array([1, 0]), [-1, 0]):
+        for g in (FULL, Gaussian([0.0, 1.0], [2.0, 1.0])):
+            assert g.marginal(idx).mean.tolist() == [1, 0]
+            np.testing.assert_array_equal(g.marginal(idx).matrix, g.matrix[::-1, ::-1])
+    assert FULL.marginal([False, True]).mean.tolist() == [1]
+    assert SURE.condition(0, 0.0).cov.tolist() == [1]  # what is known already
+    assert Gaussian(3.0, 2.0).marginal(0).mean == 3
     assert repr(Gaussian(0, np.eye(2))) == "Gaussian([0.0, 0.0], [[1.0, 0.0], [0.0, 1.0]])"
+
+
+def test_kl_of_very_unequal_variances_keeps_its_digits():
+    # (r - 1 - log r) / 2; r - 1 alone is -1 + 1e-20 = -1
+    for small, large in [(1e-9, 1e11), (1e-300, 1e300), (0.3, 1.0)]:
+        log_r = np.log(small) - np.log(large)
+        expected = (small / large - 1 - log_r) / 2
+        assert Gaussian(0, small).kl(Gaussian(0, large)) == pytest.approx(expected, rel=1e-14)
+
+
+def test_only_one_of_two_is_sure_of_a_direction():
+    line = Gaussian([0.0, 0.0], [[1.0, 1.0], [1.0, 1.0]])
+    assert FULL.kl(line) == line.kl(FULL) == np.inf

@@ -97,7 +97,18 @@ def test_ppca_is_the_likeliest_of_its_family(rng):
     np.testing.assert_allclose(z.cov, fit.noise * np.linalg.inv(M), rtol=1e-9, atol=1e-15)
 
 
-@pytest.mark.parametrize("q", [0, 3])
-def test_ppca_needs_fewer_directions_than_there_are(q):
-    with pytest.raises(ValueError, match="0 < q < d"):
-        ppca(np.zeros((5, 3)), q)
+@pytest.mark.parametrize(
+    ("X", "q"),
+    [(np.zeros((5, 3)), 0), (np.zeros((5, 3)), 3), (np.zeros((5, 3)), 1.5)]
+    + [(np.zeros((0, 3)), 1), (np.full((5, 3), np.nan), 1), (np.zeros(5), 1)],
+)
+def test_ppca_needs_data_and_fewer_directions_than_there_are(X, q):
+    with pytest.raises(ValueError, match=r"finite X \(n, d\) and an int 0 < q < d"):
+        ppca(X, q)
+
+
+@pytest.mark.parametrize("beta", [-1e-9, 1.5, np.nan])
+def test_a_step_of_noise_has_a_variance_of_at_most_one(beta):
+    with pytest.raises(ValueError, match="from 0 to 1, got"):
+        noising(beta)
+    assert noising(0.0) == (1, 0) and noising(1.0) == (0, 1)

@@ -226,6 +226,16 @@ def test_a_wrong_scale_is_named(scale):
         guidance.classifier(lambda x, t: x, PROCESS, lambda x, t: x, scale)
 
 
+def test_a_wrong_prediction_is_named_at_the_call():
+    with pytest.raises(ValueError, match=r"classifier: predicts is one of eps, .* got 'noise'"):
+        guidance.classifier(lambda x, t: x, PROCESS, lambda x, t: x, 1.0, predicts="noise")
+
+
+def test_no_rows_are_guided_to_no_rows():
+    guided = guidance.classifier(lambda x, t: x, PROCESS, lambda x, t: ops.sum(x, axis=1), 2.0)
+    assert guided(np.ones((0, 2)), np.ones(0, int)).shape == (0, 2)
+
+
 @pytest.mark.parametrize(
     "log_prob, got", [(lambda x, t: x, r"\(4, 2\)"), (lambda x, t: ops.sum(x), r"\(\)"), (None, "")]
 )

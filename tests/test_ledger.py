@@ -150,6 +150,7 @@ PEERS = ("labml", "deep-learning-from-scratch-5", "udlbook", "diffusers", "impro
 def test_is_complete(entry):
     assert re.fullmatch(r"[a-z]+\.[a-z0-9-]+|E-[A-DP]\d+", entry.id)
     assert entry.text[-1] == "." and entry.derivation and 0 < entry.tolerance <= 0.1
+    assert not re.search(r"^\s*\" ", entry.derivation, re.MULTILINE)  # a string cut in two
     path, _, line = entry.code.rpartition(":")
     assert (ROOT / path).is_file() and int(line) > 0
     assert callable(entry.implementation()) or isinstance(entry.implementation(), property)

@@ -237,9 +237,15 @@ def test_dequantised_bits_bound_those_of_the_levels(rng):
         (
             {"divergence": "hutchinson", "rng": np.random.default_rng(0), "probes": 1},
             ValueError,
-            "a standard error needs probes >= 2",
+            "ode_logp: probes must be an int >= 2, got 1",
         ),
-        ({"predicts": "noise"}, ValueError, "got 'noise'"),
+        (
+            {"divergence": "hutchinson", "rng": np.random.default_rng(0), "probes": 2.5},
+            ValueError,
+            "ode_logp: probes must be an int >= 2, got 2.5",
+        ),
+        ({"predicts": "noise"}, ValueError, "ode_logp: predicts is one of eps, .* got 'noise'"),
+        ({"x0": np.ones((0, 1))}, ValueError, r"at least one example, got shape \(0, 1\)"),
         ({"x0": np.ones((2, 1), dtype=int)}, TypeError, "x0 must be a floating-point array"),
         ({"x0": [1.0]}, TypeError, "x0 must be a floating-point array"),
         ({"x0": np.array([np.nan])}, ValueError, "x0 holds NaN or infinity"),
@@ -262,3 +268,11 @@ def test_wrong_arguments_are_named(change, error, message):
 def test_levels_out_of_range_are_named(k, rng):
     with pytest.raises(ValueError, match=r"k must be ints in 0 \.\.\. levels - 1 = 4"):
         likelihood.dequantize(k, 5, rng)
+
+
+@pytest.mark.parametrize("levels", [1, 4.0, True])
+def test_one_level_holds_no_bits(levels, rng):
+    with pytest.raises(ValueError, match="dequantize: levels must be an int >= 2"):
+        likelihood.dequantize(np.array([0]), levels, rng)
+    with pytest.raises(ValueError, match="bits_per_dim: levels must be an int >= 2"):
+        likelihood.bits_per_dim(np.zeros(1), (4,), levels)

@@ -161,6 +161,11 @@ def test_terms_on_devices(xp, dtype, rng):
         )  # fmt: skip
 
     for variance in ("posterior", "beta", "optimal", "learned", np.full(9, 0.1)):
+        with pytest.raises(ValueError, match="NaN"):  # on a device too, where nobody looks
+            bound.terms(
+                lambda xt, t: xt * (np.nan if t[0] == 5 else 0.5), process, xp.asarray(x0),
+                noise=lambda t, s: xp.asarray(eps), predicts="v",
+            )  # fmt: skip
         for ts in (None, [1, 5, 8], draws):
             b = evaluate(xp.asarray(x0), xp.asarray(eps), variance, ts)
             right = evaluate(x0.astype(float), eps.astype(float), variance, ts)
@@ -243,7 +248,10 @@ def test_mistakes_are_named(rng):
         (ValueError, r"returned shape \(3, 4\)", lambda: loss(model=lambda xt, t: np.ones((3, 4)))),
         (ValueError, "variance='big' has no table", lambda: terms(variance="big")),
         (ValueError, "T \\+ 1 = 6 entries", lambda: terms(variance=np.ones(5))),
-        (ValueError, "sigma_1", lambda: terms(variance=process.posterior_variance)),
+        (ValueError, "sigma_1.*got 0.0", lambda: terms(variance=process.posterior_variance)),
+        (ValueError, "got inf at t = 3", lambda: terms(variance=np.array([0, 1, 1, np.inf, 1, 1]))),
+        (ValueError, "got nan at t = 1", lambda: terms(variance=np.full(6, np.nan))),
+        (ValueError, "var_x0 has T", lambda: terms(variance="optimal", var_x0=np.ones(3))),
         (ValueError, "give var_x0", lambda: terms(variance="optimal", x0=x0[:1])),
         (ValueError, "give var_x0", lambda: terms(variance="optimal", ts=(t, np.ones(3)))),
         (ValueError, r"\(3, 2\), expected .* \(3, 4\)", lambda: terms(variance="learned")),

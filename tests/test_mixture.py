@@ -177,6 +177,39 @@ def test_float32_on_any_device_is_float64_rounded(data, t, device, rng):
     np.testing.assert_allclose(to_host(out), right, rtol=1e-6)
 
 
+@pytest.mark.parametrize("data", [TWO_MODES, DOTS])
+def test_ints_are_answered_in_float64(data):
+    x = np.array([0, 1, 2])
+    for name in ("mean_x0", "var_x0", "score", "score_divergence"):
+        left, right = (getattr(data, name)(PROCESS, a, 30) for a in (x, x.astype(float)))
+        assert left.dtype == float
+        np.testing.assert_array_equal(left, right)
+    model = data.model(PROCESS)
+    np.testing.assert_array_equal(model(x, 9), model(x.astype(float), 9))
+    np.testing.assert_array_equal(TWO_MODES.logpdf(x), TWO_MODES.logpdf(x.astype(float)))
+
+
+def test_nan_is_not_taken_for_no_probability():
+    assert np.isnan(TWO_MODES.logpdf(np.nan)) and TWO_MODES.logpdf(np.inf) == -np.inf
+
+
+def test_points_far_from_zero_keep_their_digits():
+    near, t = Points([0.0, 1.0]), 20
+    shifted = Points([1e6, 1e6 + 1])
+    scale = np.sqrt(PROCESS.alphas_bar[t])
+    x = np.array([0.2, 0.7])
+    for name in ("mean_x0", "var_x0"):
+        left = getattr(shifted, name)(PROCESS, x + scale * 1e6, t) - (name == "mean_x0") * 1e6
+        # x_t itself is rounded to 1e6 u = 1e-10, and divided by n^2 = 0.3 or so
+        np.testing.assert_allclose(left, getattr(near, name)(PROCESS, x, t), atol=2e-9)
+
+
+def test_the_law_of_x_t_belongs_to_one_time():
+    for data in (TWO_MODES, DOTS):
+        with pytest.raises(TypeError, match="expected one time t, an int, got array"):
+            data.noised(PROCESS, np.array([1, 2]))
+
+
 def test_a_tensor_gives_a_tensor(rng):
     x = Tensor(rng.normal(size=(3, 3)).astype("f"), requires_grad=True)
     for data in (space("full"), Points(np.eye(3))):

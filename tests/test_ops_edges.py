@@ -120,6 +120,7 @@ def test_logsumexp_of_large_numbers_and_of_no_probability():
     slopes = gradient(lambda x: td.logsumexp(x, 1), x)
     np.testing.assert_allclose(slopes, [[0.5, 0.5], [0, 0], [0, 1], [0.5, 0.5]], rtol=1e-12)
     assert td.logsumexp(np.array([1.0, INF])) == INF
+    assert np.isnan(td.logsumexp(np.array([1.0, np.nan])))
 
 
 def test_logaddexp_of_no_probability():

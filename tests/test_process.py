@@ -275,5 +275,8 @@ def test_wrong_arrays_are_refused():
     for dtype in ("uint8", "int64", "bool", "complex128"):
         with pytest.raises(TypeError, match=f"floating point, got {dtype}; scale"):
             process.q_sample(X.astype(dtype), 1, X)
+    for x in ([1.0, 2.0], None, "x"):
+        with pytest.raises(TypeError, match=f"floating point, got {type(x).__name__}; scale"):
+            process.q_sample(x, 1, x)
     with pytest.raises(ValueError, match=r"2 values of t do not fit x of shape \(\)"):
         process.q_sample(1.0, np.array([1, 2]), 1.0)

@@ -109,6 +109,10 @@ def test_a_wrong_answer_names_the_sampler_and_t(name, answer, error, message, x,
             r"x0 must be like xT, float64 of \(5, 2\)",
         ),
         ("inpaint", {"mask": np.ones((5, 2))}, TypeError, "mask must be an array of bools"),
+        *[
+            ("inpaint", {"mask": np.ones(shape, bool)}, ValueError, r"mask must broadcast to .*5")
+            for shape in [(5,), (3, 2), (1, 5, 2)]
+        ],
     ],
 )
 def test_wrong_options_are_named(sampler, options, error, message, x, rng):
@@ -152,6 +156,18 @@ def test_zero_terminal_snr_needs_v_and_works_with_it(name, x):
     assert np.abs(ends[0]).max() < 5  # 1 + 3 sqrt(.3) and some: on the data, not blown up
     with pytest.raises(ValueError, match="at t = 20: alpha_bar = 0, so every x0 would end"):
         samplers.ddim_invert(MIX.model(ZERO, "v"), ZERO, x, predicts="v")
+
+
+@pytest.mark.parametrize("name", ["ddpm", "ddim", "euler", "heun", "dpmpp_2m"])
+def test_two_times_without_signal_are_as_good_as_one(name, x):
+    twice = Process([*ZERO.betas, 1.0])
+    ones = lambda t, shape: np.ones(shape)  # noqa: E731
+    ends = [
+        samplers.last(getattr(samplers, name)(MIX.model(p, "x0"), p, x, noise=ones, predicts="x0"))
+        for p in (ZERO, twice)
+    ]
+    # x_20 is x_21 or new noise, and tells nothing of x0 either way
+    np.testing.assert_allclose(*ends, rtol=1e-12)
 
 
 def short(name):

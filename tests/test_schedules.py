@@ -129,6 +129,12 @@ def test_zero_terminal_snr_holds_its_definition(T, name):
     np.testing.assert_allclose(schedules.zero_terminal_snr(betas), betas, rtol=1e-12)
 
 
+def test_zero_terminal_snr_of_a_signal_that_all_but_vanishes():
+    # alpha_bar_T = 1e-322, whose root is a number still and whose square is none
+    betas = schedules.zero_terminal_snr(schedules.linear(100_000))
+    assert betas[-1] == 1 and (betas[1:] > 0).all() and (np.diff(betas[-50:]) > 0).all()
+
+
 def test_zero_terminal_snr_of_one_step_replaces_all_signal():
     np.testing.assert_array_equal(schedules.zero_terminal_snr([0.0, 0.3]), [0.0, 1.0])
 
@@ -182,7 +188,9 @@ REFUSED = [
     (lambda: schedules.zero_terminal_snr([0.0, 0.5, 1.0, 0.5]), "alpha_bar is 0 before T"),
     (lambda: schedules.zero_terminal_snr([0.1, 0.5]), "start with 0"),
     (lambda: schedules.check_betas([0.0]), "length T"),
-    (lambda: schedules.check_betas([[0.0, 0.1]]), "length T"),
+    (lambda: schedules.check_betas([[0.0, 0.1]]), r"length T \+ 1 .* \(1, 2\)"),
+    (lambda: schedules.check_betas(0.0), "length T"),
+    (lambda: schedules.check_betas(np.linspace(0.1, 0.2, 900)), r"got \[0.1 +0.1001.*\], \(900,\)"),
     (lambda: schedules.named("ddim"), "expected one of ddpm, lab"),
 ]
 

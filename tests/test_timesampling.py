@@ -109,6 +109,8 @@ def test_bad_arguments_are_refused():
     sampler = ImportanceT(5)
     with pytest.raises(ValueError, match="one loss for each t"):
         sampler.update(np.array([1, 2]), np.array([1.0]))
+    with pytest.raises(ValueError, match=r"for each t, an int, is expected, .* float64"):
+        sampler.update(np.array([1.5]), np.array([1.0]))
     for t in (0, 6):
         with pytest.raises(ValueError, match="t must lie in 1"):
             sampler.update(np.array([t]), np.array([1.0]))

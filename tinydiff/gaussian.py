@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 LOG_2PI = float(np.log(2 * np.pi))
+CONTRADICTION = "two exact statements about one coordinate cannot be combined"
 
 
 class Gaussian:
@@ -25,7 +26,7 @@ class Gaussian:
         if mean.ndim == 0 and cov.ndim:
             mean = np.full(cov.shape[0], mean)
         shapes = [(), mean.shape, (*mean.shape, *mean.shape)]
-        if mean.ndim > 1 or cov.shape not in shapes:
+        if mean.ndim > 1 or not mean.size or cov.shape not in shapes:
             got = f"{mean.shape} and {cov.shape}"
             raise ValueError(f"expected mean () or (d,) and cov (), (d,) or (d, d), got {got}")
         if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
@@ -51,7 +52,10 @@ class Gaussian:
 
     def logpdf(self, x):
         """-1/2 [(x - mean)^T cov^-1 (x - mean) + log det(2 pi cov)], for x (..., *mean.shape)."""
-        z = np.asarray(x, dtype=np.float64) - self.mean
+        x = np.asarray(x, dtype=np.float64)
+        if self.mean.ndim and x.shape[-1:] != self.mean.shape:
+            raise ValueError(f"expected x of shape (..., {self.d}), got {x.shape}")
+        z = x - self.mean
         self._must_have_density()
         if self.cov.ndim < 2:
             terms = z * z / self.cov + np.log(self.cov) + LOG_2PI
@@ -77,11 +81,18 @@ class Gaussian:
 
     def affine(self, A, b=0):
         """The law of A x + b = N(A mean + b, A cov A^T); A a number, or a matrix (m, d)."""
+        A = self._check_map(A)
+        moved = A * self.mean if A.ndim == 0 else A @ np.atleast_1d(self.mean)
+        if np.shape(b) not in ((), moved.shape):
+            raise ValueError(f"b must be a number or of shape {moved.shape}, got {np.shape(b)}")
+        cov = A * A * self.cov if A.ndim == 0 else A @ self.matrix @ A.T
+        return Gaussian(moved + b, _symmetric(cov))
+
+    def _check_map(self, A):
         A = np.asarray(A, dtype=np.float64)
-        if A.ndim == 0:
-            return Gaussian(A * self.mean + b, A * A * self.cov)
-        mean, matrix = np.atleast_1d(self.mean), self.matrix
-        return Gaussian(A @ mean + b, _symmetric(A @ matrix @ A.T))
+        if A.ndim and not (A.ndim <= 2 and A.shape[-1] == self.d):
+            raise ValueError(f"A must be a number or of shape (m, {self.d}), got {A.shape}")
+        return A
 
     def __add__(self, other):
         """The law of x + y for independent x and y: means and covariances add.
@@ -90,7 +101,8 @@ class Gaussian:
         """
         if not isinstance(other, Gaussian):
             return NotImplemented
-        return Gaussian(self.mean + other.mean, np.add(*_alike(self, other)))
+        C, D = _alike(self, other)
+        return Gaussian(self.mean + other.mean, C + D)
 
     def product(self, other):
         """N(x; m, C) N(x; n, D) = exp(log_scale) N(x; ...), as (Gaussian, log_scale).
@@ -101,9 +113,9 @@ class Gaussian:
         """
         C, D = _alike(self, other)
         gain = _right_divide(C, C + D)  # C S^-1, the share of the way from m to n
-        mean = self.mean + _apply(gain, other.mean - self.mean)
+        mean = self.mean + _times(gain, other.mean - self.mean)
         log_scale = float(Gaussian(other.mean, C + D).logpdf(self.mean))
-        return Gaussian(mean, _symmetric(_multiply(gain, D))), log_scale
+        return Gaussian(mean, _symmetric(_times(gain, D))), log_scale
 
     def bayes(self, A, noise_cov, y):
         """The law of x given y = A x + noise, with x from this prior and noise ~ N(0, noise_cov).
@@ -112,14 +124,16 @@ class Gaussian:
         number or (m, d). The covariance is computed as (I - K A) cov (I - K A)^T + K noise_cov K^T
         (Joseph's form), which stays positive under rounding.
         """
-        A, y = np.asarray(A, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        A, y = self._check_map(A), np.asarray(y, dtype=np.float64)
+        if A.ndim and (A.ndim, y.shape) != (2, A.shape[:1]):
+            raise ValueError(f"expected A (m, {self.d}) and y (m,), got {A.shape} and {y.shape}")
         noise = Gaussian(np.zeros(y.shape), noise_cov)
         if A.ndim == 0:
             C, R = _alike(self, noise)
             gain = _right_divide(A * C, A * A * C + R)
             left = np.eye(self.d) - A * gain if C.ndim == 2 else 1 - A * gain
-            cov = _multiply(_multiply(left, C), left.T) + _multiply(_multiply(gain, R), gain.T)
-            return Gaussian(self.mean + _apply(gain, y - A * self.mean), _symmetric(cov))
+            cov = _times(_times(left, C), left.T) + _times(_times(gain, R), gain.T)
+            return Gaussian(self.mean + _times(gain, y - A * self.mean), _symmetric(cov))
         mean, C, R = np.atleast_1d(self.mean), self.matrix, noise.matrix
         gain = _right_divide(C @ A.T, A @ C @ A.T + R)
         left = np.eye(self.d) - gain @ A
@@ -128,26 +142,41 @@ class Gaussian:
 
     def marginal(self, idx):
         """The law of the coordinates idx (an int, or several) alone: the others are crossed out."""
-        if self.cov.ndim == 2:
-            rows = np.atleast_1d(idx)
-            cov = self.cov[np.ix_(rows, rows)]
-            return Gaussian(self.mean[idx], cov if np.ndim(idx) else cov[0, 0])
-        return Gaussian(self.mean[idx], self.cov[idx] if self.cov.ndim else self.cov)
+        picked = self._coordinates(idx)
+        picked = picked if np.ndim(idx) else picked[0]
+        cov = self.cov[picked] if self.cov.ndim else self.cov
+        cov = cov[..., picked] if self.cov.ndim == 2 else cov
+        return Gaussian(np.atleast_1d(self.mean)[picked], cov)
+
+    def _coordinates(self, idx):
+        """The coordinates that idx names, from 0 on, as an int array."""
+        try:
+            picked = np.atleast_1d(np.arange(self.d)[np.asarray(idx)])
+        except IndexError:
+            picked = np.array([])
+        if picked.ndim > 1 or not 0 < len(np.unique(picked)) == len(picked):
+            raise ValueError(f"idx names distinct coordinates of 0 ... {self.d - 1}, got {idx!r}")
+        return picked
 
     def condition(self, idx, value):
         """The law of the remaining coordinates r, in their order, given x[idx] = value.
 
         N(m_r + C_ri C_ii^-1 (value - m_i), C_rr - C_ri C_ii^-1 C_ir).
         """
-        known = np.atleast_1d(idx)
-        rest = np.setdiff1d(np.arange(self.d), np.arange(self.d)[known])
+        known, value = self._coordinates(idx), np.atleast_1d(np.asarray(value, dtype=np.float64))
+        rest = np.setdiff1d(np.arange(self.d), known)
         if not rest.size:
             raise ValueError("condition() on every coordinate leaves none")
+        if value.shape != known.shape or not np.isfinite(value).all():
+            raise ValueError(f"expected {known.size} finite values for {idx}, got {value.tolist()}")
         if self.cov.ndim < 2:
+            sure = np.broadcast_to(self.cov, self.mean.shape)[known] == 0
+            if np.any(sure & (value != self.mean[known])):
+                raise ValueError(CONTRADICTION)
             return self.marginal(rest)
         cross = self.cov[np.ix_(rest, known)]
         gain = _right_divide(cross, self.cov[np.ix_(known, known)])
-        mean = self.mean[rest] + gain @ (np.atleast_1d(value) - self.mean[known])
+        mean = self.mean[rest] + gain @ (value - self.mean[known])
         return Gaussian(mean, _symmetric(self.cov[np.ix_(rest, rest)] - gain @ cross.T))
 
     def kl(self, other):
@@ -164,8 +193,12 @@ class Gaussian:
             if np.any((C == 0) != (D == 0)) or np.any(gap[D == 0]):
                 return np.inf
             C, D, gap = C[D > 0], D[D > 0], gap[D > 0]
-            excess = (C - D) / D  # r - 1, so that r near 1 loses no digits
-            return float(np.sum(excess - np.log1p(excess) + gap * gap / D)) / 2
+            excess = (C - D) / D  # r - 1, so that r near 1 loses no digits; r near 0 needs log r
+            near = np.log1p(np.maximum(excess, -0.5))
+            log_r = np.where(excess > -0.5, near, np.log(C) - np.log(D))
+            return float(np.sum(excess - log_r + gap * gap / D)) / 2
+        if self.entropy() > -np.inf == other.entropy():
+            return np.inf
         other._must_have_density()
         quadratic = np.trace(np.linalg.solve(D, C)) - self.d + gap @ np.linalg.solve(D, gap)
         return float(quadratic) / 2 + other.entropy() - self.entropy()  # these hold log det D, C
@@ -183,16 +216,15 @@ class Gaussian:
 
 def _alike(p, q):
     """Both covariances as matrices if one of them is a matrix, else as they are."""
+    if not isinstance(q, Gaussian):
+        raise TypeError(f"expected another Gaussian, got {type(q).__name__}")
     if p.mean.shape != q.mean.shape:
         raise ValueError(f"Gaussians of shapes {p.mean.shape} and {q.mean.shape} do not combine")
     return (p.matrix, q.matrix) if p.cov.ndim == 2 or q.cov.ndim == 2 else (p.cov, q.cov)
 
 
-def _multiply(A, B):
-    return A @ B if A.ndim == 2 else A * B
-
-
-def _apply(A, x):
+def _times(A, x):
+    """A x for a matrix, or for numbers on its diagonal; x a vector or of the form of A."""
     return A @ x if A.ndim == 2 else A * x
 
 
@@ -204,7 +236,7 @@ def _right_divide(A, S):
         with np.errstate(divide="raise", invalid="raise"):
             return A / S
     except (np.linalg.LinAlgError, FloatingPointError):
-        raise ValueError("two exact statements about one coordinate cannot be combined") from None
+        raise ValueError(CONTRADICTION) from None
 
 
 def _symmetric(C):
@@ -231,7 +263,9 @@ class Step(NamedTuple):
 
 
 def noising(beta):
-    """One step of the forward process: N(sqrt(1 - beta) x, beta I)."""
+    """One step of the forward process: N(sqrt(1 - beta) x, beta I), 0 <= beta <= 1."""
+    if not 0 <= beta <= 1:
+        raise ValueError(f"beta is the variance of one step, from 0 to 1, got {beta}")
     return Step(float(np.sqrt(1 - beta)), float(beta))
 
 
@@ -283,8 +317,9 @@ def ppca(X, q):
     mean of the d - q smallest, and W = U_q sqrt(L_q - noise I) (Tipping and Bishop 1999, 3.2).
     """
     X = np.asarray(X, dtype=np.float64)
-    if X.ndim != 2 or not 0 < q < X.shape[1]:
-        raise ValueError(f"expected X (n, d) and 0 < q < d, got X of {X.shape} and q = {q}")
+    if X.ndim != 2 or not X.size or q not in range(1, X.shape[1]) or not np.isfinite(X).all():
+        got = f"X of {X.shape} and q = {q}"
+        raise ValueError(f"expected finite X (n, d) and an int 0 < q < d, got {got}")
     mean = X.mean(axis=0)
     spread, axes = np.linalg.eigh((X - mean).T @ (X - mean) / len(X))
     noise = spread[:-q].mean()

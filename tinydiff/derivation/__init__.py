@@ -1,5 +1,5 @@
-"""The ledger of equations: each with its LaTeX, its sources, its code, and a check of both"
-" sides."""
+"""The ledger of equations: each with its LaTeX, its sources, its code, and a check of both
+sides."""
 
 from .entry import Entry
 

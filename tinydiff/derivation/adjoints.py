@@ -1,5 +1,5 @@
-"""Gradients of layers: each an adjoint, checked with random covectors against loops and"
-" Jacobians."""
+"""Gradients of layers: each an adjoint, checked with random covectors against loops and
+Jacobians."""
 
 import itertools
 
@@ -21,8 +21,8 @@ def pulled(f, x, g):
 
 
 def convolved(x, W, stride, padding):
-    """y[n, i, j, d] = sum over p, q, c of x[n, i s + p, j s + q, c] W[p, q, c, d], in plain"
-    " loops."""
+    """y[n, i, j, d] = sum over p, q, c of x[n, i s + p, j s + q, c] W[p, q, c, d], in plain
+    loops."""
     x = np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     kh, kw = W.shape[:2]
     rows = range(0, x.shape[1] - kh + 1, stride)
@@ -227,8 +227,8 @@ def normalisation(d, seed):
     n=Param(5, 2, 8), d=Param(2, 1, 4), seed=SEED,
 )  # fmt: skip
 def least_squares(n, d, seed):
-    """Left: by the tape. Right: the formula. It is 0 where X^T X w = X^T y, the normal"
-    " equations."""
+    """Left: by the tape. Right: the formula. It is 0 where X^T X w = X^T y, the normal
+    equations."""
     X, y, w = normals(seed, (n, d), n, d)
     left = functional.grad(lambda w: ops.mse(ops.matmul(X, w), y))(w)
     return left, 2 / n * X.T @ (X @ w - y)

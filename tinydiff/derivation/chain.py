@@ -80,8 +80,8 @@ class DiscreteChain:
         )
 
     def second_term(self, x0):
-        """E sum over t >= 2 of log [p(x_{t-1} | x_t) / q(x_t | x_{t-1})], by pairs of"
-        " neighbours."""
+        """E sum over t >= 2 of log [p(x_{t-1} | x_t) / q(x_t | x_{t-1})], by pairs of
+        neighbours."""
         total = 0.0
         for t in range(2, self.T + 1):
             q = self.forward[t - 1]

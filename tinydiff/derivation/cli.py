@@ -5,6 +5,7 @@ Each returns an exit code: 0 all hold, 1 a check failed, 2 the command itself ma
 
 import argparse
 import difflib
+import itertools
 import sys
 
 from . import entries, report
@@ -45,7 +46,7 @@ def verify(args):
     except ValueError as problem:
         return _refuse("verify", problem)
     if args.list:
-        print(report.listing(chosen))
+        print((report.listing_json if args.json else report.listing)(chosen))
         return OK
     results = [entry.evaluate() for entry in chosen]
     if args.json:
@@ -59,7 +60,7 @@ def verify(args):
 def explain(args):
     """Show one entry, checked with the parameters given."""
     try:
-        entry = select(entries(), [args.id])[0]
+        entry = one(select(entries(), [args.id]), args.id)
         result = entry.evaluate(**_settings(entry, args.settings))
     except ValueError as problem:
         return _refuse("explain", problem)
@@ -76,12 +77,23 @@ def select(ledger, ids, errata=False):
     for name in ids:
         found = [e for key, e in ledger.items() if name in (key, key.partition(".")[0])]
         if not found:
-            topics = {key.partition(".")[0] for key in ledger}
-            near = difflib.get_close_matches(name, [*ledger, *topics], n=3, cutoff=0.4)
-            hint = f"; did you mean {', '.join(near)}?" if near else ""
+            known = {key.lower(): key for key in ledger}
+            known |= {key.partition(".")[0].lower(): key.partition(".")[0] for key in ledger}
+            near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.4)
+            hint = f"; did you mean {', '.join(known[key] for key in near)}?" if near else ""
             raise ValueError(f"there is no entry {name!r}{hint} (`tinydiff verify --list` has all)")
+        if errata and not isinstance(found[0], Erratum):
+            raise ValueError(f"{name!r} is no erratum: leave --errata out")
         chosen |= {e.id: e for e in found}
     return list(chosen.values())
+
+
+def one(found, name):
+    """The entry that was found, unless `name` is a topic of several."""
+    if len(found) > 1:
+        ids = ", ".join(e.id for e in found)
+        raise ValueError(f"{name!r} is a topic; explain one of {ids}")
+    return found[0]
 
 
 def _settings(entry, words):
@@ -89,14 +101,14 @@ def _settings(entry, words):
     words = [
         part for word in words for part in (word.split("=", 1) if word[:2] == "--" else [word])
     ]
-    if len(words) % 2:
-        raise ValueError(f"parameters come in pairs, --name value; {words[-1]!r} is left over")
     values = {}
-    for name, text in zip(words[::2], words[1::2]):
+    for name, text in itertools.zip_longest(words[::2], words[1::2]):
         name = name.removeprefix("--")
         if name not in entry.params:
             expected = ", ".join(f"--{known}" for known in entry.params) or "none"
             raise ValueError(f"{entry.id} has no parameter {name!r}: expected {expected}")
+        if text is None:
+            raise ValueError(f"parameters come in pairs, --name value; --{name} is left over")
         try:
             values[name] = entry.params[name].kind(text)
         except ValueError:

@@ -49,19 +49,24 @@ class Param:
         """(low, high) as numbers, given the values of the parameters before this one."""
         return tuple(_bound(limit, values) for limit in (self.low, self.high))
 
+    def range(self, values):
+        """What it may be, in words, given the values of the parameters before this one."""
+        if self.choices:
+            return f"one of {', '.join(map(str, self.choices))}"
+        low, high = self.bounds(values)
+        return f"{'a whole number' if self.kind is int else 'a number'} from {low:g} to {high:g}"
+
     def inside(self, value, values):
         """`value` in the type of this parameter; ValueError if it is not in its range."""
         if self.choices:
-            if value not in self.choices:
-                raise ValueError(
-                    f"expected one of {', '.join(map(str, self.choices))}, got {value}"
-                )
-            return value
-        low, high = self.bounds(values)
-        if isinstance(value, bool) or not low <= value <= high or self.kind(value) != value:
-            kind = "a whole number" if self.kind is int else "a number"
-            raise ValueError(f"expected {kind} from {low:g} to {high:g}, got {value}")
-        return self.kind(value)
+            good = value in self.choices
+        else:
+            low, high = self.bounds(values)
+            good = not isinstance(value, bool) and low <= value <= high
+            good = good and self.kind(value) == value
+        if not good:
+            raise ValueError(f"expected {self.range(values)}, got {value}")
+        return value if self.choices else self.kind(value)
 
 
 def _bound(limit, values):

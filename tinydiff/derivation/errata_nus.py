@@ -91,8 +91,8 @@ def b5():
     source="nus-l8 L237", implements="tinydiff.gaussian:Gaussian.kl", tolerance=DIGITS,
 )  # fmt: skip
 def b6():
-    """Variances 1 and 4, means 1/2 apart in every coordinate; d = 1 (right as printed), 3 and"
-    " 10."""
+    """Variances 1 and 4, means 1/2 apart in every coordinate; d = 1 (right as printed), 3 and
+    10."""
     d = np.array([1, 3, 10])
     printed = (np.log(4) + 1 / 4 - 1 + d * 0.25 / 4) / 2
     true = [Gaussian(np.zeros(n), 1.0).kl(Gaussian(np.full(n, 0.5), 4.0)) for n in d]

@@ -58,8 +58,8 @@ def p2():
     implements="tinydiff.diffusion.samplers:ddpm",
 )  # fmt: skip
 def p3():
-    """DDPM, a model that returns 0: from x_1 = 1 with z = 1, 1.01005 instead of 1 /"
-    " sqrt(alpha_1)."""
+    """DDPM, a model that returns 0: from x_1 = 1 with z = 1, 1.01005 instead of 1 /
+    sqrt(alpha_1)."""
     x1, zero = np.ones((1, 1)), lambda xt, t: 0 * xt
     step = samplers.ddpm(zero, DDPM, x1, noise=always(x1), ts=[1], variance="beta")
     right = 1 / math.sqrt(1 - 1e-4)
@@ -109,8 +109,8 @@ def p5():
     tolerance=DIGITS,
 )  # fmt: skip
 def p6():
-    """beta = 0.01511706. L_T at x_0 = 1 is taken to be 0; it is 0.1230 nats. Right: by"
-    " quadrature."""
+    """beta = 0.01511706. L_T at x_0 = 1 is taken to be 0; it is 0.1230 nats. Right: by
+    quadrature."""
     process = Process(np.append(0.0, np.full(100, 0.01511706)))
     ab = process.alphas_bar[-1]
     right = kl_by_quadrature(math.sqrt(ab), 1 - ab, 0.0, 1.0)
@@ -179,8 +179,8 @@ def p9():
     implements="tinydiff.derivation.entry:distance",
 )  # fmt: skip
 def p10():
-    """(1, -1) against (2, -2): the signed sum is 0, the largest difference half the largest"
-    " entry."""
+    """(1, -1) against (2, -2): the signed sum is 0, the largest difference half the largest
+    entry."""
     a, b = np.array([1.0, -1.0]), np.array([2.0, -2.0])
     return ((a - b).sum(), entry.distance(a, b)), (0.0, 0.5)
 

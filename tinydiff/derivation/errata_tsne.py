@@ -1,5 +1,5 @@
-"""Errata of ub-lecture's t-SNE code, on the data it runs on: the first 200 digits of"
-" scikit-learn."""
+"""Errata of ub-lecture's t-SNE code, on the data it runs on: the first 200 digits of
+scikit-learn."""
 
 import functools
 import math
@@ -142,8 +142,8 @@ def a5():
     tolerance=DIGITS,
 )  # fmt: skip
 def a6():
-    """Two numbers near 1e5, 0.001 apart: -1.9e-6 instead of 1e-6. Right: their difference,"
-    " squared."""
+    """Two numbers near 1e5, 0.001 apart: -1.9e-6 instead of 1e-6. Right: their difference,
+    squared."""
     x, y = 100077.7, 100077.701
     printed = (-2 * (x * y) + x * x) + y * y
     correct = manifold.squared_distances(np.array([[x], [y]]))[0, 1]

@@ -1,5 +1,5 @@
-"""The other generative models: the autoencoder's bound, the adversary's game, the diffusion"
-" loss."""
+"""The other generative models: the autoencoder's bound, the adversary's game, the diffusion
+loss."""
 
 import numpy as np
 from scipy.integrate import quad

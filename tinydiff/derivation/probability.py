@@ -172,8 +172,8 @@ def conditional(seed, y):
     seed=SEED, x=POINT,
 )  # fmt: skip
 def marginalisation(seed, x):
-    """y is the component of a mixture. Left: log p(x), by log-sum-exp. Right: the sum of"
-    " products."""
+    """y is the component of a mixture. Left: log p(x), by log-sum-exp. Right: the sum of
+    products."""
     weights, means, variances, data = three_modes(seed)
     x = x + np.array([0.0, 1.0])
     right = sum(w * normal_pdf(x, m, v) for w, m, v in zip(weights, means, variances))
@@ -232,8 +232,8 @@ def partition(a, b, v):
     v=Param(1.5, 0.2, 5.0, log=True), x=POINT,
 )  # fmt: skip
 def energy_density(v, x):
-    """f = x^2 / 2 v. Left: p, from the energy and log Z by a sum on a grid. Right: the bell"
-    " curve."""
+    """f = x^2 / 2 v. Left: p, from the energy and log Z by a sum on a grid. Right: the bell
+    curve."""
     nodes = np.linspace(-40, 40, 40001)
     log_z = energy.log_partition(nodes**2 / (2 * v), np.full(nodes.shape, nodes[1] - nodes[0]))
     x = x + np.array([0.0, 1.0])

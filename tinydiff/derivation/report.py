@@ -112,11 +112,7 @@ def as_json(results):
     for r in results:
         e = r.entry
         row = {
-            "id": e.id,
-            "text": e.text,
-            "latex": e.latex,
-            "source": e.source,
-            "code": e.code,
+            **described(e),
             "params": {name: plain(value) for name, value in r.params.items()},
             "left": plain(r.left),
             "right": plain(r.right),
@@ -131,10 +127,21 @@ def as_json(results):
     return json.dumps(rows, indent=2, allow_nan=False)
 
 
+def described(e):
+    """What an entry is, before it is checked."""
+    return {"id": e.id, "text": e.text, "latex": e.latex, "source": e.source, "code": e.code}
+
+
+def listing_json(entries):
+    """The listing as JSON."""
+    return json.dumps([described(e) for e in entries], indent=2)
+
+
 def explanation(result):
     """The equation, its step of the derivation, its code, and the two numbers."""
     e = result.entry
     settings = ", ".join(f"{name} = {value}" for name, value in result.params.items()) or "none"
+    ranges = [f"\n    --{n}  {p.range(result.params)}" for n, p in e.params.items()]
     sections = [
         f"{e.id}: {e.text}",
         f"    {e.latex}",
@@ -142,7 +149,7 @@ def explanation(result):
         e.derivation,
         f"Implemented by {e.implements} ({e.code}):",
         textwrap.indent(source_of(e), "    "),
-        f"Parameters: {settings}",
+        f"Parameters: {settings}" + "".join(ranges),
         f"    left   {numbers(result.left)}\n"
         f"    right  {numbers(result.right)}\n"
         f"    error  {result.error:.2e}, tolerance {e.tolerance:.0e}: {verdict(result)}",

@@ -1,5 +1,5 @@
-"""Corrections and conditions: Langevin steps, inpainting, guidance, clipping, the times to"
-" visit."""
+"""Corrections and conditions: Langevin steps, inpainting, guidance, clipping, the times to
+visit."""
 
 from fractions import Fraction
 

@@ -1,5 +1,5 @@
-"""Samplers with noise: ancestral steps, the DDIM family, correction, inpainting, times,"
-" clipping."""
+"""Samplers with noise: ancestral steps, the DDIM family, correction, inpainting, times,
+clipping."""
 
 import numpy as np
 

@@ -58,8 +58,8 @@ def noised(process, t, seed, n=4):
 
 
 def covariance(rng, d):
-    """A random (d, d) covariance matrix with eigenvalues between 0.3 and 3 (condition number"
-    " 10)."""
+    """A random (d, d) covariance matrix with eigenvalues between 0.3 and 3 (condition number
+    10)."""
     axes = np.linalg.qr(rng.standard_normal((d, d)))[0]
     return (axes * 10 ** rng.uniform(-0.5, 0.5, d)) @ axes.T
 

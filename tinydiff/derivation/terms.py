@@ -280,8 +280,8 @@ def total(schedule, T, mean, spread, x, variance):
     d=SIZE, seed=SEED,
 )  # fmt: skip
 def bits(d, seed):
-    """A code of `nats` nats for d numbers, in base 2. Right: the mean code length, log2 of 1"
-    " / p."""
+    """A code of `nats` nats for d numbers, in base 2. Right: the mean code length, log2 of 1
+    / p."""
     nats, prior_nats = map(np.abs, normals(seed, (5, 3), 5))
     p = np.exp(-(nats.sum(axis=1) + prior_nats))
     return bound.Bound(L_T=prior_nats, L=nats, dims=d).bits_per_dim, -np.log2(p).mean() / d

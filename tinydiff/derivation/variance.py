@@ -1,5 +1,5 @@
-"""The variance of the reverse step: what is best, what is exact when, and what is lost"
-" otherwise."""
+"""The variance of the reverse step: what is best, what is exact when, and what is lost
+otherwise."""
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -27,8 +27,8 @@ STEP_VARIANCE = "tinydiff.diffusion.ancestral:variance_of_step"
 
 
 def reverse_variance(log_before, process, t, xt):
-    """Var(x_{t-1} | x_t) by Bayes on a grid, given log q(x_{t-1}), around where q(x_t | .)"
-    " lives."""
+    """Var(x_{t-1} | x_t) by Bayes on a grid, given log q(x_{t-1}), around where q(x_t | .)
+    lives."""
     beta = process.betas[t]
     r = np.sqrt(1 - beta)
     x, _ = grid(xt / r, np.sqrt(beta) / r, reach=40, nodes=20001)
@@ -191,8 +191,8 @@ def cost_on_the_mixture(schedule, T, variance):
 
 
 def unexplained(c2, noise):
-    """E Var(x_0 | x_t) of the mixture: within a mode, and between the two where both are"
-    " possible."""
+    """E Var(x_0 | x_t) of the mixture: within a mode, and between the two where both are
+    possible."""
     c, spread = np.sqrt(c2), 0.09 * c2 + noise
     within = 0.09 * noise / spread
     x, dx = grid(2 * c, np.sqrt(spread), nodes=2001)  # the modes meet over 0.07 of a spread or more

@@ -14,6 +14,7 @@ import math
 
 from ..backend import xp_of
 from ..ops import abs, exp, expm1, log, log1p, log_ndtr, maximum, minimum, softplus, where
+from .denoise import check_count
 
 
 def discretized(x, mean, log_var, levels=256):
@@ -71,8 +72,7 @@ def log_probability(name, levels, x0):
 
 def check_levels(x, levels):
     """Raise a ValueError unless x lies on `levels` equally spaced values from -1 to 1."""
-    if isinstance(levels, bool) or not isinstance(levels, int) or levels < 2:
-        raise ValueError(f"levels must be an int >= 2, got {levels!r}")
+    check_count("decoder", "levels", levels, least=2)
     xp = xp_of(x)
     k = (x + 1) * ((levels - 1) / 2)
     off = float(xp.abs(k - xp.rint(k)).max())

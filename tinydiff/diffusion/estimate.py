@@ -145,6 +145,8 @@ def choose(ts, T, n):
                 f"ts = (t, weight) needs two arrays of K times {n} entries, K for each row of x0, "
                 f"got {t.shape} and {weight.shape}"
             )
+        if not (np.isfinite(weight).all() and (weight > 0).all()):
+            raise ValueError("the weights of ts = (t, weight) must be positive and finite")
         t, weight = t.reshape(-1, n), weight.reshape(-1, n) * (T / (t.size // n))
     else:
         t, weight = np.asarray(ts), None
@@ -158,6 +160,10 @@ def choose(ts, T, n):
 def collect(L_T, values, t, weight, T, dims):
     """The Bound of `values` (K, N), evaluated at the t and weight that `choose` gave."""
     n = len(L_T)
+    lost = ~np.isfinite(values)  # the model's answer on a device was not looked at before
+    if lost.any():
+        at = np.broadcast_to(t.reshape(len(t), -1), values.shape)[lost][0]
+        raise ValueError(f"the bound is NaN or infinite at t = {at}: look at the model there")
     if weight is None:
         L, share = np.full((n, T + 1), np.nan), np.zeros(T + 1)
         L[:, t], share[t] = values.T, T / len(t)

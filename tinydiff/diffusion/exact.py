@@ -9,12 +9,26 @@ from .process import cast, check_t
 from .weights import variances
 
 
+def dtype_of(x):
+    """The dtype of what is computed from x: its own, or float64 where x holds ints."""
+    dtype = getattr(x, "dtype", np.dtype(float))
+    return dtype if dtype.kind == "f" else np.dtype(float)
+
+
+def one_time(t, T):
+    """`t` if it is one time 1 ... T: the law of x_t at many would be many laws."""
+    if np.ndim(t):
+        raise TypeError(f"expected one time t, an int, got {t!r}")
+    return check_t(t, T)
+
+
 class Exact:
     """What follows for any data once E[x_0 | x_t] and Var[x_0 | x_t] are known.
 
     One example has shape `self.shape`, D numbers in all: () for data on the line. Methods take xt
-    of shape (..., *shape), array or Tensor, and compute in float64; results have the dtype of xt,
-    and are Tensors with a gradient if xt is one. s = sqrt(alpha_bar_t), v = 1 - alpha_bar_t.
+    of shape (..., *shape), array or Tensor, and compute in float64; results have the dtype of xt
+    (float64 for ints) and are Tensors with a gradient if xt is one. s = sqrt(alpha_bar_t), v = 1 -
+    alpha_bar_t.
     """
 
     def __init__(self, weights, means):
@@ -45,7 +59,7 @@ class Exact:
         s = cast(np.sqrt(process.alphas_bar[t]), x)
         v = cast(process.one_minus_alphas_bar[t], x)
         out = ops.reshape(f(x, s, v), batch + (self.shape if shape is None else shape))
-        return ops.astype(out, getattr(xt, "dtype", np.float64))
+        return ops.astype(out, dtype_of(xt))
 
     def mean_x0(self, process, xt, t):
         """E[x_0 | x_t], the best denoiser in mean square."""

@@ -22,6 +22,7 @@ from .. import ops
 from ..backend import xp_of
 from ..functional import grad
 from ..tensor import Tensor
+from .process import NAMES
 
 
 def scale_from_weight(w):
@@ -61,6 +62,8 @@ def classifier(model, process, log_prob, scale, predicts="eps"):
     cannot be had from a score.
     """
     scale = _checked("classifier", scale)
+    if predicts not in NAMES:
+        raise ValueError(f"classifier: predicts is one of {', '.join(NAMES)}, got {predicts!r}")
 
     def total(x, t):
         log_p = log_prob(x, t)
@@ -76,7 +79,7 @@ def classifier(model, process, log_prob, scale, predicts="eps"):
     def guided(xt, t):
         # a prediction is p score + q x_t: it moves by p times what is added to the score
         xt = xt.data if isinstance(xt, Tensor) else xt
-        same = np.ndim(t) and (t == t[0]).all()  # in a sampler: one int needs no upload
+        same = np.ndim(t) and t.size and (t == t[0]).all()  # in a sampler: an int, no upload
         move = process.convert(
             scale * slope(xt, t),
             xp_of(xt).zeros_like(xt),

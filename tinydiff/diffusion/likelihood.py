@@ -26,7 +26,8 @@ from .. import ops
 from ..backend import is_array, to_device_of, to_host
 from ..functional import vjp
 from ..tensor import Tensor
-from .process import cast
+from .denoise import check_count
+from .process import NAMES, cast
 
 NODES = 12
 
@@ -48,7 +49,7 @@ def ode_logp(
                 to about 1e-5
     """
     x0 = x0.data if isinstance(x0, Tensor) else x0
-    _check(x0, prior)
+    _check(x0, prior, predicts)
     D = math.prod(x0.shape[1:])
     z = _probes(divergence, rng, probes, D).reshape((-1, 1, *x0.shape[1:]))  # (K, 1, ...)
     v_hat = _field(model, process, predicts)
@@ -79,11 +80,15 @@ def ode_logp(
     return _log_prior(prior, x_T) + integral, stderr
 
 
-def _check(x0, prior):
+def _check(x0, prior, predicts):
     if not is_array(x0) or x0.dtype.kind != "f" or x0.ndim == 0:
         raise TypeError("ode_logp: x0 must be a floating-point array or Tensor (N, ...)")
+    if not x0.size:
+        raise ValueError(f"ode_logp: x0 needs at least one example, got shape {x0.shape}")
     if not np.isfinite(to_host(x0)).all():
         raise ValueError("ode_logp: x0 holds NaN or infinity")
+    if predicts not in NAMES:
+        raise ValueError(f"ode_logp: predicts is one of {', '.join(NAMES)}, got {predicts!r}")
     if not (prior == "normal" if isinstance(prior, str) else hasattr(prior, "logpdf")):
         raise ValueError(f"ode_logp: prior is 'normal' or an object with logpdf, got {prior!r}")
 
@@ -96,8 +101,7 @@ def _probes(divergence, rng, probes, D):
         raise ValueError(f"ode_logp: divergence is 'exact' or 'hutchinson', got {divergence!r}")
     if not isinstance(rng, np.random.Generator):
         raise TypeError("ode_logp: divergence='hutchinson' needs rng, a np.random.Generator")
-    if probes < 2:
-        raise ValueError(f"ode_logp: a standard error needs probes >= 2, got {probes}")
+    check_count("ode_logp", "probes", probes, least=2)  # fewer have no standard error
     return rng.choice([-1.0, 1.0], size=(probes, D))
 
 
@@ -161,6 +165,7 @@ def dequantize(k, levels, rng):
     plus the log of its size, is at most the log probability of the bin (Theis et al. 2016): this is
     what `bits_per_dim` rests on.
     """
+    check_count("dequantize", "levels", levels, least=2)
     k = np.asarray(k)
     if k.dtype.kind not in "iu" or not (k.size == 0 or 0 <= k.min() <= k.max() < levels):
         raise ValueError(f"dequantize: k must be ints in 0 ... levels - 1 = {levels - 1}")
@@ -169,4 +174,5 @@ def dequantize(k, levels, rng):
 
 def bits_per_dim(logp, shape, levels):
     """-log2 of the probability per dimension: logp in nats of dequantised x0 (N, *shape)."""
+    check_count("bits_per_dim", "levels", levels, least=2)
     return -(logp / math.prod(shape) + math.log(2 / (levels - 1))) / math.log(2)

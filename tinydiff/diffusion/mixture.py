@@ -10,9 +10,8 @@ import numpy as np
 from .. import ops
 from ..backend import to_device_of
 from ..tensor import Tensor
-from .exact import Exact
+from .exact import Exact, dtype_of, one_time
 from .grid import line, push_density, total_variation
-from .process import check_t
 from .verify import Report, verify_model, verify_sampler
 
 __all__ = [
@@ -110,12 +109,11 @@ class GaussianMixture(Exact):
         """log p(x) in nats, one number per example."""
         flat, batch = self._flat(x)
         log_p = ops.logsumexp(self._components(flat, 1.0, 0.0)[0], axis=-1)
-        return ops.astype(ops.reshape(log_p, batch), getattr(x, "dtype", np.float64))
+        return ops.astype(ops.reshape(log_p, batch), dtype_of(x))
 
     def noised(self, process, t):
         """q(x_t), t an int: the mixture of N(s m_k, s^2 C_k + v I)."""
-        check_t(t, process.T)
-        scale, v = process.q_between(0, t)
+        scale, v = process.q_between(0, one_time(t, process.T))
         noise = v * np.eye(self.D) if self._axes is not None else v
         return GaussianMixture(self.weights, scale * self.means, scale**2 * self.covs + noise)
 
@@ -145,30 +143,36 @@ class Points(Exact):
 
     def __init__(self, x, weights=None):
         super().__init__(weights, x)
-        self._points = self.means.reshape(len(self.means), self.D)
-        self._spread = np.zeros_like(self._points)
+        points = self.means.reshape(len(self.means), self.D)
+        self._spread = np.zeros_like(points)
+        # Squares are subtracted below: around the centre they are small, and lose no digits
+        self._center = self.weights @ points
+        self._offsets = points - self._center
 
     def _probabilities(self, x, s, v):
-        """p(point | x_t), (..., M); |x_t|^2, common to all points, is left out of |x_t - s p|^2."""
-        p = _beside(self._points, x)
-        size = _beside((self._points**2).sum(axis=1) / 2, x)
-        log_joint = (ops.matmul(x, p.T) - size * s) * (s / v) + _beside(np.log(self.weights), x)
-        return ops.softmax(log_joint)
+        """p(point | x_t), (..., M), by |x_t - s p|^2 without |x_t|^2, which all points share.
+
+        Both are taken from the centre: x_t - s p = (x_t - s center) - s (p - center).
+        """
+        p = _beside(self._offsets, x)
+        size = _beside((self._offsets**2).sum(axis=1) / 2, x)
+        near = ops.matmul(x - _beside(self._center, x) * s, p.T) - size * s
+        return ops.softmax(near * (s / v) + _beside(np.log(self.weights), x))
 
     def _mean(self, x, s, v):
-        return ops.matmul(self._probabilities(x, s, v), _beside(self._points, x))
+        off = ops.matmul(self._probabilities(x, s, v), _beside(self._offsets, x))
+        return off + _beside(self._center, x)
 
     def _var(self, x, s, v):
-        p, points = self._probabilities(x, s, v), _beside(self._points, x)
-        return ops.maximum(ops.matmul(p, points * points) - ops.square(ops.matmul(p, points)), 0)
+        p, off = self._probabilities(x, s, v), _beside(self._offsets, x)
+        return ops.maximum(ops.matmul(p, off * off) - ops.square(ops.matmul(p, off)), 0)
 
     def logpdf(self, x):
         raise ValueError("a finite set of points has no density; use .noised(process, t).logpdf(x)")
 
     def noised(self, process, t):
         """q(x_t), t an int: a mixture of N(s p, v I), one for every point p."""
-        check_t(t, process.T)
-        scale, v = process.q_between(0, t)
+        scale, v = process.q_between(0, one_time(t, process.T))
         return GaussianMixture(self.weights, scale * self.means, np.full(len(self.means), v))
 
     def sample(self, n, rng):

@@ -95,8 +95,9 @@ def dpmpp_2m(model, process, xT, *, noise=None, ts=None, predicts="eps", clip=No
                 half = n[t] / c[t] / 2 if end == "ode" and c[t] else 0.0
                 yield 0, x0 + float(half) * eps
                 return
-            h = float(process.log_snr[s] - process.log_snr[t]) / 2  # infinite from alpha_bar = 0
-            D = x0 if before is None else x0 + h / before[1] / 2 * (x0 - before[0])
+            # infinite from alpha_bar = 0, where nothing earlier tells more of x0
+            h = float(process.log_snr[s] - process.log_snr[t]) / 2 if c[t] else np.inf
+            D = x0 if before is None or not c[t] else x0 + h / before[1] / 2 * (x0 - before[0])
             x, before = combine(n[s] / n[t], x, -c[s] * np.expm1(-h), D), (x0, h)
             yield s, x
 

@@ -31,8 +31,9 @@ def cast(c, like):
     One number stays a Python float: no upload, no promotion. N numbers take the dtype and device
     of `like`, and the shape (N, 1, ..., 1).
     """
-    if getattr(like, "dtype", np.dtype(float)).kind != "f":
-        raise TypeError(f"x must be floating point, got {like.dtype}; scale the data first")
+    dtype = getattr(like, "dtype", type(like).__name__)  # a Python number has none
+    if not isinstance(like, (int, float)) and getattr(dtype, "kind", "") != "f":
+        raise TypeError(f"x must be floating point, got {dtype}; scale the data first")
     if np.ndim(c) == 0:
         return float(c)
     shape = getattr(like, "shape", ())
@@ -78,8 +79,7 @@ class Process:
             self.one_minus_alphas_bar[1] = self.betas[1]  # exactly, so x_0 | x_1, x_0 is exact
             self.snr = self.alphas_bar / self.one_minus_alphas_bar
             self.log_snr = log_alphas_bar - np.log(self.one_minus_alphas_bar)
-        _, _, tilde = self.posterior_weights(np.arange(1, self.T + 1))
-        self.posterior_variance = np.append(0.0, tilde)
+        self.posterior_variance = np.append(0.0, self.posterior_weights(np.arange(self.T) + 1)[2])
         for table in [v for v in vars(self).values() if isinstance(v, np.ndarray)]:
             table.flags.writeable = False
 

@@ -71,7 +71,12 @@ def inpaint(
         raise TypeError("inpaint: mask must be an array of bools, True where x0 is known")
     check_devices((x, known, mask))
     xp = xp_of(x)
-    mask = xp.broadcast_to(mask, x.shape)
+    try:
+        mask = xp.broadcast_to(mask, x.shape)
+    except ValueError:
+        raise ValueError(
+            f"inpaint: mask must broadcast to the shape {x.shape} of xT, got {mask.shape}"
+        ) from None
     draw = noise_source(ask.sampler, noise)
     reverse = ancestral_step(ask, draw, variance)
 

@@ -17,9 +17,9 @@ class TerminalNoiseWarning(UserWarning):
 
 def check_betas(betas):
     """`betas` as a float64 table, or a ValueError that says what is wrong with it."""
-    betas = np.array(betas, dtype=np.float64)
+    betas = np.array(betas, dtype=np.float64, ndmin=1)
     if betas.ndim != 1 or len(betas) < 2 or betas[0] != 0:
-        raise ValueError(f"betas must have length T + 1 >= 2 and start with 0, got {betas}")
+        raise ValueError(f"betas of length T + 1 >= 2 start with 0, got {betas[:2]}, {betas.shape}")
     inside = (betas[1:] > 0) & (betas[1:] <= 1)  # False for NaN as well
     if not inside.all():
         t = 1 + int(inside.argmin())
@@ -125,7 +125,7 @@ def zero_terminal_snr(betas):
     if not (falls > 0).all():
         raise ValueError("alpha_bar is 0 before T: this schedule has zero terminal SNR already")
     r = np.append(np.cumsum(falls[::-1])[::-1], 0.0)  # r_1 ... r_T
-    later = np.minimum(falls * (r[:-1] + r[1:]) / r[:-1] ** 2, 1)
+    later = np.minimum(falls / r[:-1] * (1 + r[1:] / r[:-1]), 1)  # no square: it may underflow
     return _table(np.append(betas[1] if len(later) else 1, later))
 
 

@@ -90,8 +90,9 @@ class ImportanceT(UniformT):
     def update(self, t, loss):
         """Remember the loss of each row; both are host arrays (n,)."""
         t, loss = np.asarray(t), np.asarray(loss, dtype=np.float64)
-        if t.shape != loss.shape or t.ndim != 1:
-            raise ValueError(f"one loss for each t is expected, got {loss.shape} for t {t.shape}")
+        if t.shape != loss.shape or t.ndim != 1 or t.dtype.kind not in "iu":
+            got = f"losses {loss.shape} for t {t.shape} of {t.dtype}"
+            raise ValueError(f"one loss for each t, an int, is expected, got {got}")
         if t.size and not (t.min() >= 1 and t.max() <= self.T):
             raise ValueError(f"t must lie in 1 ... {self.T}, got {t.min()} ... {t.max()}")
         if not np.isfinite(loss).all():

@@ -32,17 +32,23 @@ def variances(process, variance="posterior", var_x0=None):
         table[1] = process.betas[1]
     elif variance == "optimal" and var_x0 is not None:
         a = process.posterior_weights(np.arange(1, process.T + 1))[0]
-        table = process.posterior_variance.copy()
-        table[1:] += a**2 * np.asarray(var_x0, dtype=np.float64)[1:]
+        table, left = process.posterior_variance.copy(), np.asarray(var_x0, dtype=np.float64)
+        if left.shape != table.shape:
+            raise ValueError(f"var_x0 has T + 1 = {len(table)} entries, got shape {left.shape}")
+        table[1:] += a**2 * left[1:]
     else:
         raise ValueError(
             f"variance={variance!r} has no table: expected 'posterior', 'beta', 'optimal' with "
             f"var_x0, or an array of T + 1 = {process.T + 1} numbers"
         )
-    if table.shape != (process.T + 1,) or not (table[1:] > 0).all():
+    if table.shape != (process.T + 1,):
+        raise ValueError(f"variances has T + 1 = {process.T + 1} entries, got shape {table.shape}")
+    good = (table[1:] > 0) & (table[1:] < np.inf)  # False for NaN as well
+    if not good.all():
+        t = 1 + int(good.argmin())
         raise ValueError(
-            f"a table of variances has T + 1 = {process.T + 1} entries, positive from t = 1 on "
-            f"(sigma_1^2 belongs to the decoder: beta_1, say); this one has shape {table.shape}"
+            f"a variance is positive and finite from t = 1 on (sigma_1^2 belongs to the decoder: "
+            f"beta_1, say), got {table[t]} at t = {t}"
         )
     return table
 

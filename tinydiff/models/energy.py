@@ -10,8 +10,8 @@ from ..ops import log, logsumexp, sum
 
 
 def log_partition(energies, weights):
-    """log Z = log sum_i w_i exp(-f(x_i)): f at the nodes x_i of a quadrature with weights w_i"
-    " > 0."""
+    """log Z = log sum_i w_i exp(-f(x_i)): f at the nodes x_i of a quadrature with weights w_i
+    > 0."""
     return logsumexp(log(weights) - energies)
 
 

@@ -26,6 +26,6 @@ def value(logits_data, logits_model):
 
 
 def generator_loss(logits_model):
-    """-E_model log D, which has a slope where log(1 - D) is flat: when the generator is still"
-    " poor."""
+    """-E_model log D, which has a slope where log(1 - D) is flat: when the generator is still
+    poor."""
     return mean(softplus(-logits_model))

@@ -26,7 +26,7 @@ class LogSumExp(Function):
         self.kept = kept_shape(x.shape, axes)
         m = _finite_max(x, axes)
         total = xp.exp(x - m).sum(axis=axes, keepdims=True)
-        positive = total > 0
+        positive = total != 0  # NaN stays NaN
         y = xp.where(positive, xp.log(xp.where(positive, total, 1)) + m, -math.inf).astype(x.dtype)
         y = y if keepdims else y.reshape([n for i, n in enumerate(x.shape) if i not in axes])
         self.save(x=x, y=y)
