@@ -206,7 +206,7 @@ def test_ddim_invert_is_the_fixed_point_iteration_written_by_hand(options, x):
 
 def test_what_is_done_unless_asked_otherwise(x):
     """One corrector step, one visit, no noise in ddim, the middle of the last ODE step."""
-    model, more = MIX.model(PROCESS), {"ts": STRIDED}
+    model = MIX.model(PROCESS)
     known = {"x0": x * 0 + 0.25, "mask": np.array([True, False])}
     for sampler, needed, default in (
         (samplers.predictor_corrector, {"snr": 0.2}, {"n_corrector": 1}),
@@ -217,9 +217,9 @@ def test_what_is_done_unless_asked_otherwise(x):
     ):
         given, left_out = (
             samplers.last(
-                sampler(model, PROCESS, x, noise=np.random.default_rng(2), **more, **needed, **extra)
+                sampler(model, PROCESS, x, noise=np.random.default_rng(2), ts=STRIDED, **options)
             )
-            for extra in (default, {})
+            for options in (needed | default, needed)
         )
         np.testing.assert_array_equal(given, left_out)
 

@@ -213,7 +213,7 @@ def test_any_shape_is_the_same_numbers(name, shape, rng):
     mask = rng.random(shape) < 0.5
     ends = []
     for flat in (False, True):
-        to = (lambda a: a.reshape(-1, 1)) if flat else (lambda a: a)  # noqa: E731
+        to = (lambda a: a.reshape(-1, 1)) if flat else (lambda a: a)
         options = {"mask": to(mask)} if name == "inpaint" else {}
         noise = lambda t, _, to=to: to(z[t])  # noqa: E731
         ends.append(samplers.last(begin(name, lambda xt, t: xt * 0.5, to(x), noise, **options)))

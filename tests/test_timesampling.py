@@ -117,7 +117,7 @@ def test_a_draw_that_rounds_up_to_1_is_still_T():
 def test_the_documented_choices_of_importance():
     sampler = ImportanceT(5)
     assert (sampler.squares.shape, sampler.warmup, sampler.uniform) == ((5, 100), 10, 0.001)
-    for t in range(9):
+    for _ in range(9):
         sampler.update(np.arange(1, 6), np.ones(5))
     assert not sampler.warm
     sampler.update(np.arange(1, 6), np.ones(5))

@@ -15,12 +15,16 @@ TARGETS = {
     "tinydiff/diffusion/exact.py": _tests("exact", "mixture"),
     "tinydiff/diffusion/grid.py": _tests("grid"),
     "tinydiff/diffusion/verify.py": _tests("verify"),
-    "tinydiff/diffusion/bound.py": _tests("loss", "bound", "estimate", "learned_variance", "decoder"),
+    "tinydiff/diffusion/bound.py": _tests(
+        "loss", "bound", "estimate", "learned_variance", "decoder"
+    ),
     "tinydiff/diffusion/estimate.py": _tests("estimate", "bound"),
     "tinydiff/diffusion/decoder.py": _tests("decoder"),
     "tinydiff/diffusion/weights.py": _tests("loss", "bound", "learned_variance"),
     "tinydiff/diffusion/timesampling.py": _tests("timesampling"),
-    "tinydiff/diffusion/samplers.py": _tests("sampler_loops", "samplers", "sampler_errors", "samplers_exact"),
+    "tinydiff/diffusion/samplers.py": _tests(
+        "sampler_loops", "samplers", "sampler_errors", "samplers_exact"
+    ),
     "tinydiff/diffusion/ancestral.py": _tests("sampler_loops", "sampler_errors", "samplers_exact"),
     "tinydiff/diffusion/denoise.py": _tests("samplers", "sampler_errors", "sampler_loops"),
     "tinydiff/diffusion/ode.py": _tests("sampler_loops", "samplers", "samplers_exact"),

@@ -123,7 +123,7 @@ row(
     ((0, 1),),
     f=lambda x: td.pad(x, ((1, 0), (0, 2)), 0.5),
 )
-row("pad", lambda x: np.pad(x, 2), ((2, 3),), ((),), f=lambda x: td.pad(x, 2), note="zeros")
+row("pad", lambda x: np.pad(x, 2), ((2, 3),), f=lambda x: td.pad(x, 2), note="zeros")
 row("flip", lambda x: x[:, ::-1], ((2, 3),), ((2, 1, 3),), ((2, 0),), f=lambda x: td.flip(x, 1))
 row("astype", np.array, *SIZES, f=lambda x: td.astype(td.astype(x, np.float64), x.dtype))
 
@@ -146,8 +146,18 @@ row(
     note="stacks",
 )
 row("matmul", lambda a, b: np.einsum("j,jk->k", a, b), ((3,), (3, 4)), note="a row")
-row("matmul", lambda a, b: np.einsum("j,njk->nk", a, b), ((3,), (2, 3, 4)), note="a row, stacks")
-row("matmul", lambda a, b: np.einsum("nij,j->ni", a, b), ((2, 3, 4), (4,)), note="stacks, a column")
+row(
+    "matmul",
+    lambda a, b: np.einsum("j,njk->nk", a, b),
+    ((3,), (2, 3, 4)),
+    note="a row, a stack",
+)
+row(
+    "matmul",
+    lambda a, b: np.einsum("nij,j->ni", a, b),
+    ((2, 3, 4), (4,)),
+    note="a stack, a column",
+)
 row("matmul", lambda a, b: np.einsum("ij,j->i", a, b), ((2, 3), (3,)), note="a column")
 row("matmul", lambda a, b: np.einsum("j,j->", a, b), ((3,), (3,)), note="two vectors")
 for subscripts, *shapes in (
