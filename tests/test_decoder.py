@@ -145,11 +145,16 @@ def test_bad_data_and_names_are_refused():
     def evaluate(x0, **more):
         return bound.terms(lambda xt, t: xt, process, np.array([x0]), noise=noise, **more)
 
-    for x0, levels in (([0.3, 1.0], 17), ([2.0, -1.0], 17), ([0.0, 255.0], 256)):
+    for x0, levels in (([0.3, 1.0], 17), ([2.0, -1.0], 17), ([0.0625, 1.0], 17),
+                       ([-1.001, 1.0], 2), ([-1.0, 1.001], 2), ([0.0, 255.0], 256)):
         with pytest.raises(ValueError, match=f"data on {levels} equally spaced values from -1"):
             evaluate(x0, decoder="discretized", levels=levels)
     for levels in (2, np.int64(2)):
         decoder.check_levels(np.array([-1.0, 1.0, 1.0]), levels)
+    decoder.check_levels(np.array([-1.0009, 1.0009]), 2)  # rounded pixels are pixels
+    decoder.check_levels((np.arange(16) + 0.009) / 8 - 1, 17)
+    with pytest.raises(ValueError, match="steps away from them"):
+        decoder.check_levels((np.arange(16) + 0.011) / 8 - 1, 17)
     for levels in (1, 16.0, True):
         with pytest.raises(ValueError, match="levels must be an int >= 2"):
             evaluate([0.0, 1.0], decoder="tanh", levels=levels)

@@ -93,6 +93,42 @@ def test_the_parts_of_the_standard_error(rng):
     assert b.stderr == pytest.approx(((1 - 3 / 8) * spread.var(ddof=1) / 3) ** 0.5, rel=1e-12)
 
 
+def test_the_standard_error_of_a_subset_by_analysis_of_variance(rng):
+    """Sums of squares as a table of rows and t is taken apart (Cochran 1977): a second formula."""
+    n, T, ts = 5, 9, [2, 3, 6, 8]
+    k, L = len(ts), rng.standard_normal((n, T + 1)) + 3.0 * rng.standard_normal(T + 1)
+    y = T * L[:, ts]  # a row's mean over the t estimates its total
+    whole = ((y - y.mean()) ** 2).sum()
+    between_rows = k * ((y.mean(axis=1) - y.mean()) ** 2).sum()
+    between_t = n * ((y.mean(axis=0) - y.mean()) ** 2).sum()
+    residual = (whole - between_rows - between_t) / ((n - 1) * (k - 1))  # the mean square
+    of_t = (between_t / (k - 1) - residual) / n
+    assert of_t > 0
+    right = between_rows / (k * (n - 1) * n) + (1 - k / T) / k * of_t
+    assert estimate(np.zeros(n), L, ts).stderr == pytest.approx(right**0.5, rel=1e-12)
+
+
+def test_no_negative_variance_is_added(rng):
+    """Where the t differ by noise alone their variance may be estimated below 0: then it is 0."""
+    L = np.array([[0.0, 1.0, -1.0, 5.0], [0.0, -1.0, 1.0, 7.0], [0.0, 0.5, -0.5, 0.0]])
+    b = estimate(np.array([0.1, 0.4, 0.9]), L, [1, 2])
+    # each row's two terms add up to 0, and the t to nearly 0: L_T is all that varies
+    assert b.stderr == pytest.approx(np.std([0.1, 0.4, 0.9], ddof=1) / 3**0.5, rel=1e-12)
+
+
+def test_the_times_are_handed_out_as_python_ints(rng):
+    """A noise function and a caller's dict keyed by t see 1 ... T, not NumPy's scalars."""
+    process, x0, seen = Process(schedules.linear(3, 0.05, 0.3)), rng.standard_normal((4, 2)), []
+
+    def noise(t, shape):
+        seen.append(t)
+        return np.ones(shape)
+
+    bound.terms(lambda xt, t: xt, process, x0, noise=noise)
+    bound.terms(lambda xt, t: xt, process, x0, noise=noise, ts=[3, 1])
+    assert seen == [1, 2, 3, 3, 1] and {type(t) for t in seen} == {int}
+
+
 def test_a_standard_error_needs_rows_and_times():
     L, L_T = np.ones((4, 6)) * np.arange(4)[:, None], np.zeros(4)
     assert np.isnan(estimate(L_T[:1], L[:1], None).stderr)
@@ -124,7 +160,14 @@ def test_the_table_adds_up(T, rng):
     assert len(b.table()) <= 12 + 3 and (T < 1000 or len(b.table()) == 12 + 3)
     assert json.loads(json.dumps(b.table()))[-1]["last"] == T
     assert f"{b.total.mean():.6f}" in str(b).splitlines()[-1]
-    assert repr(b).startswith(f"Bound({b.total.mean():.5f} +- {b.stderr:.5f} nats, ")
+    assert repr(b) == (
+        f"Bound({b.total.mean():.5f} +- {b.stderr:.5f} nats, {b.bits_per_dim:.5f} bits/dim, "
+        f"5 rows, T = {T})"
+    )
+    ends = [(r["first"], r["last"]) for r in b.table() if r["term"] != "KL"]
+    assert ends == [(1, 1), (T, T), (1, T)]
+    spans = [line.split()[1] for line in str(b).splitlines()[-2:]]
+    assert spans == [str(T), f"1-{T}" if T > 1 else "1"]
 
 
 def test_the_table_of_an_estimate_adds_up_too(rng):

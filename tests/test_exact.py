@@ -1,5 +1,7 @@
 """exact.py: entropy, least losses and the bound that an exact denoiser reaches."""
 
+import inspect
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -135,3 +137,27 @@ def test_the_bound_says_whether_it_is_a_formula():
     assert np.isnan(Points(np.eye(2)).bound(process, n=10).stderr)
     with pytest.raises(ValueError, match="variance='tilde'"):
         TWO_MODES.bound(process, "tilde")
+
+
+def test_the_draws_that_are_taken_unless_asked_otherwise():
+    """As many as documented, and the same ones every time."""
+    process, data = Process(schedules.linear(3)), GaussianMixture(None, np.eye(3), [0.1, 0.2, 0.3])
+    for name, n in (("residual", 4096), ("mse", 4096), ("bound", 4096), ("entropy", 65536)):
+        assert inspect.signature(getattr(GaussianMixture, name)).parameters["n"].default == n
+    rng = np.random.default_rng(0)
+    assert data.residual(process, 2, n=50) == data.residual(process, 2, n=50, rng=rng)
+    rng = np.random.default_rng(0)
+    assert data.entropy(n=50) == data.entropy(n=50, rng=rng)
+
+
+def test_the_bound_of_data_of_several_axes_is_that_of_its_numbers(rng):
+    """Each mode is an image, flat or not."""
+    process, means = Process(schedules.linear(5, 0.05, 0.3)), rng.standard_normal((2, 3, 4))
+    flat = GaussianMixture([0.3, 0.7], means.reshape(2, 12), [0.1, 0.4])
+    data = GaussianMixture([0.3, 0.7], means, [0.1, 0.4])
+    assert data.second_moment() == pytest.approx(flat.second_moment(), rel=1e-14)
+    right = 0.3 * ((means[0] ** 2).mean() + 0.1) + 0.7 * ((means[1] ** 2).mean() + 0.4)
+    assert data.second_moment() == pytest.approx(right, rel=1e-13)
+    left, right = data.bound(process, n=20), flat.bound(process, n=20)
+    np.testing.assert_allclose(left.total, right.total, rtol=1e-12)
+    assert left.dims == right.dims == 12

@@ -59,6 +59,37 @@ def test_line_covers_what_it_integrates():
     assert mass @ x * dx == pytest.approx(2, rel=1e-13)
 
 
+def test_a_grid_has_a_largest_size():
+    """A million steps, whatever the units: 1,000,000 of 1 here, then one more."""
+    x, dx = line(np.array([0.0, 999680.0]), np.array([16.0, 16.0]))
+    assert (x[0], x[-1], dx) == (-160, 999840, 1)
+    for scale in (1.0, 1e-9, 1e9):
+        with pytest.raises(ValueError, match="is too large"):
+            line(np.array([0.0, 999681.0]) * scale, np.array([16.0, 16.0]) * scale)
+        assert len(line(np.array([0.0, 9.0]) * scale, np.array([16.0, 1.0]) * scale)[0]) > 5000
+
+
+def test_a_jump_is_looked_at_four_times():
+    """Each time with 15 further starts in the interval that holds it, and then it is taken.
+
+    What the density is inside the gap is left open: no ODE's map leaps in truth.
+    """
+    starts, at = [], 0.00123
+
+    def sampler(model, process, x, *, noise, ts):
+        starts.append(x)
+        yield 0, x + 3.0 * (x > at)
+
+    end = push_density(sampler, SHORT, None, GRID, NORMAL)
+    assert [len(x) for x in starts] == [1001, 1001, 15, 15, 15, 15]
+    for k, x in enumerate(starts[2:], start=1):
+        np.testing.assert_allclose(np.diff(x), 0.016 / 16**k, rtol=1e-6)
+        assert x[0] - 0.016 / 16**k < at < x[-1] + 0.016 / 16**k
+    left, right = GRID < -0.02, GRID > 3.02
+    np.testing.assert_allclose(end[left], NORMAL[left], atol=1e-4)
+    np.testing.assert_allclose(end[right], Gaussian(3.0, 1.0).pdf(GRID[right]), atol=1e-4)
+
+
 def test_affine_steps_turn_gaussians_into_gaussians():
     process = Process(schedules.linear(20, 0.01, 0.3))
     data = GaussianMixture(None, [0.5], [0.36])

@@ -93,17 +93,19 @@ def test_scales_0_and_1_are_the_models_themselves(scale, asked, rng):
     np.testing.assert_allclose(out, {0: 3.0, 1: 7.0, 0.5: 5.0}[scale] * x, rtol=1e-15)
 
 
-def test_a_learned_variance_is_not_guided(rng):
-    x, t = rng.standard_normal((4, 2)), np.full(4, 9)
+@pytest.mark.parametrize("shape", [(4, 2), (4, 3, 2), (4, 1, 5, 3)])
+def test_a_learned_variance_is_not_guided(shape, rng):
+    x, t = rng.standard_normal(shape), np.full(4, 9)
+    axes = tuple(range(1, x.ndim))
 
     def both(xt, t, y=None):
         return ops.concatenate([xt * (y or 1), xt * 0 + (y or 1)], axis=-1)
 
     free = guidance.classifier_free(both, 2, 3.0)(x, t)
-    np.testing.assert_allclose(free, np.hstack([x * 4, np.full((4, 2), 2.0)]), rtol=1e-15)
-    led = guidance.classifier(both, PROCESS, lambda x, t: ops.sum(x, axis=-1), 2.0)(x, t)
+    np.testing.assert_allclose(free, np.concatenate([x * 4, 0 * x + 2], axis=-1), rtol=1e-15)
+    led = guidance.classifier(both, PROCESS, lambda x, t: ops.sum(x, axis=axes), 2.0)(x, t)
     n = math.sqrt(PROCESS.one_minus_alphas_bar[9])
-    np.testing.assert_allclose(led, np.hstack([x - 2 * n, np.ones((4, 2))]), rtol=1e-14)
+    np.testing.assert_allclose(led, np.concatenate([x - 2 * n, 0 * x + 1], axis=-1), rtol=1e-14)
 
 
 def test_a_network_in_and_a_tensor_out():

@@ -1,5 +1,6 @@
 """The likelihood by the probability-flow ODE, against densities that are known."""
 
+import inspect
 import math
 
 import numpy as np
@@ -154,6 +155,28 @@ def test_hutchinson_is_the_trace_with_the_spread_that_it_reports(rng):
     assert (np.abs(estimate - exact) < 4 * stderr).all()
 
 
+@pytest.mark.parametrize("probes", [2, 5])
+def test_the_error_of_hutchinson_is_that_of_the_mean_over_its_probes(probes, rng):
+    """v = -n A x: each probe z gives log p its z^T A z, times -(1 - cos phi_T)."""
+    A, x0 = rng.standard_normal((3, 3)), rng.standard_normal((4, 3))
+    estimate, stderr = likelihood.ode_logp(
+        shrinking(SHORT, A), SHORT, x0, predicts="v", divergence="hutchinson", probes=probes,
+        rng=np.random.default_rng(5),
+    )  # fmt: skip
+    z = np.random.default_rng(5).choice([-1.0, 1.0], size=(probes, 3))
+    forms = (z @ A * z).sum(axis=1) * (math.sqrt(SHORT.alphas_bar[100]) - 1)
+    np.testing.assert_allclose(stderr, forms.std(ddof=1) / math.sqrt(probes), rtol=1e-6)
+    exact, _ = likelihood.ode_logp(shrinking(SHORT, A), SHORT, x0, predicts="v")
+    trace = np.trace(A) * (math.sqrt(SHORT.alphas_bar[100]) - 1)
+    np.testing.assert_allclose(estimate - exact, forms.mean() - trace, atol=1e-6)
+
+
+def test_the_choices_unless_asked_otherwise():
+    options = inspect.signature(likelihood.ode_logp).parameters
+    assert options["probes"].default == 16
+    assert options["rtol"].default == options["atol"].default == 1e-8
+
+
 def test_hutchinson_with_signs_is_exact_for_a_diagonal_jacobian(rng):
     A, x0 = np.diag([0.3, -0.8, 1.1]), rng.standard_normal((4, 3))
     exact, _ = likelihood.ode_logp(shrinking(SHORT, A), SHORT, x0, predicts="v")
@@ -185,6 +208,15 @@ def test_interpolation_at_a_time_is_the_model_there(T):
         t, w = likelihood.interpolation(phi, phi[k])
         np.testing.assert_allclose(w, t == k, atol=1e-12)
     assert not np.any(likelihood.interpolation(phi, 0.0)[1])
+
+
+def test_interpolation_asks_the_twelve_nearest_times():
+    """Six on either side; near 0 the mirror image serves, and at T there is nothing beyond."""
+    phi = likelihood.angles(Process(schedules.cosine(40)))
+    for below, times in ((20, range(15, 27)), (0, range(1, 7)), (2, range(1, 9)),
+                         (34, range(29, 41)), (39, range(29, 41))):  # fmt: skip
+        t, _ = likelihood.interpolation(phi, 0.5 * (phi[below] + phi[below + 1]))
+        assert sorted(t.tolist()) == list(times)
 
 
 # --- dequantisation

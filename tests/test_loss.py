@@ -211,6 +211,17 @@ def test_tiny_variances(beta):
     np.testing.assert_allclose(b.L_T, right, rtol=1e-9)
 
 
+@pytest.mark.parametrize("ab", [1e-10, 1e-3, 0.2, 0.5, 0.8, 1 - 1e-3, 1 - 1e-10])
+def test_the_prior_keeps_its_digits_at_either_end(ab):
+    """At x0 = 1 only -log(1 - alpha_bar_T) / 2 is left, tiny if nothing is left of the data."""
+    process = Process(schedules.from_log_snr([np.inf, np.log(ab) - np.log1p(-ab)]))
+    x0 = np.ones((2, 3, 4))
+    right = 12 * -np.log(process.one_minus_alphas_bar[1]) / 2
+    if ab < 0.1:  # of 1 - alpha_bar the last digits are those that count; -log(1 - a) = a + a^2 / 2
+        right = 12 * np.log1p(process.alphas_bar[1] / (1 - process.alphas_bar[1])) / 2
+    np.testing.assert_allclose(bound.prior(process, x0), right, rtol=1e-12)
+
+
 def test_zero_terminal_snr(rng):
     process = Process(schedules.zero_terminal_snr(schedules.linear(10, 0.01, 0.3)))
     x0 = rng.standard_normal((3, 2))

@@ -189,3 +189,60 @@ def test_inpaint_is_the_loop_written_by_hand(x):
             x = np.where(mask, noised, x)
         np.testing.assert_array_equal(y, x)
     np.testing.assert_array_equal(x[:, 0], 0.7)
+
+
+@pytest.mark.parametrize("options", [{}, {"refine": 0}, {"refine": 1}, {"refine": 3}])
+def test_ddim_invert_is_the_fixed_point_iteration_written_by_hand(options, x):
+    model = MIX.model(PROCESS)
+    path = samplers.ddim_invert(model, PROCESS, x, ts=STRIDED, **options)
+    for (s, t), (at, y) in zip(pairwise([0, *STRIDED[::-1]]), path, strict=True):
+        x_t = x
+        for _ in range(1 + options.get("refine", 0)):
+            x_t = c(t) * (x / c(s) + (n(t) / c(t) - n(s) / c(s)) * model(x_t, t))
+        assert at == t
+        np.testing.assert_allclose(y, x_t, rtol=1e-12, atol=1e-12)
+        x = x_t
+
+
+def test_what_is_done_unless_asked_otherwise(x):
+    """One corrector step, one visit, no noise in ddim, the middle of the last ODE step."""
+    model = MIX.model(PROCESS)
+    known = {"x0": x * 0 + 0.25, "mask": np.array([True, False])}
+    for sampler, needed, default in (
+        (samplers.predictor_corrector, {"snr": 0.2}, {"n_corrector": 1}),
+        (samplers.inpaint, known, {"resample": 1}),
+        (samplers.ddim, {}, {"eta": 0.0}),
+        (samplers.heun, {}, {"end": "ode"}),
+        (samplers.dpmpp_2m, {}, {"end": "ode"}),
+    ):
+        given, left_out = (
+            samplers.last(
+                sampler(model, PROCESS, x, noise=np.random.default_rng(2), ts=STRIDED, **options)
+            )
+            for options in (needed | default, needed)
+        )
+        np.testing.assert_array_equal(given, left_out)
+
+
+@pytest.mark.parametrize("name", ["ddpm", "predictor_corrector", "inpaint"])
+def test_a_learned_variance_is_the_second_half_of_the_last_axis(name, rng):
+    """With f = 1 it is beta, whatever the other axes: all of them differ in size here."""
+    x = rng.standard_normal((5, 3, 2))
+
+    def both(xt, t):
+        return np.concatenate([xt * 0.5, np.ones_like(xt)], axis=-1)
+
+    options = {
+        "ddpm": {},
+        "predictor_corrector": {"snr": 0.2},
+        "inpaint": {"x0": x * 0 + 0.25, "mask": np.array([True, False])},
+    }[name]
+    ends = [
+        samplers.last(
+            getattr(samplers, name)(
+                model, PROCESS, x, noise=np.random.default_rng(7), variance=variance, **options
+            )
+        )
+        for model, variance in ((both, "learned"), (lambda xt, t: xt * 0.5, "beta"))
+    ]
+    np.testing.assert_allclose(*ends, rtol=1e-11, atol=1e-11)

@@ -194,6 +194,32 @@ def test_dynamic_thresholding_is_its_definition_by_quantiles(p, size, seed):
     np.testing.assert_allclose(got, np.clip(x, -bound, bound) / bound, rtol=1e-12)
 
 
+def test_the_largest_value_may_be_the_bound_of_dynamic_thresholding():
+    x = np.array([[0.5, -4.0, 2.0]])
+    identity = lambda xt, t: xt  # noqa: E731
+    options = {"ts": [1], "predicts": "x0", "clip": ("dynamic", 1)}
+    got = samplers.last(samplers.ddim(identity, PROCESS, x, **options))
+    np.testing.assert_array_equal(got, x / 4)
+
+
+# --- shapes
+
+
+@each
+@pytest.mark.parametrize("shape", [(5,), (5, 2, 3), (5, 1, 4, 2)])
+def test_any_shape_is_the_same_numbers(name, shape, rng):
+    """A model that works element by element: the axes of x mean nothing to it."""
+    x, z = rng.standard_normal(shape), rng.standard_normal((11, *shape))
+    mask = rng.random(shape) < 0.5
+    ends = []
+    for flat in (False, True):
+        to = (lambda a: a.reshape(-1, 1)) if flat else (lambda a: a)
+        options = {"mask": to(mask)} if name == "inpaint" else {}
+        noise = lambda t, _, to=to: to(z[t])  # noqa: E731
+        ends.append(samplers.last(begin(name, lambda xt, t: xt * 0.5, to(x), noise, **options)))
+    np.testing.assert_array_equal(ends[0].ravel(), ends[1].ravel())
+
+
 # --- devices
 
 

@@ -99,6 +99,31 @@ def test_no_weight_exceeds_the_inverse_of_the_uniform_share():
     assert p.sum() == pytest.approx(1, rel=1e-14) and (1 / (5 * p)).max() == pytest.approx(10)
 
 
+class Almost:
+    """A generator that draws the largest number below 1."""
+
+    def random(self, n):
+        return np.full(n, np.nextafter(1, 0))
+
+
+def test_a_draw_that_rounds_up_to_1_is_still_T():
+    # (n - 1 + u) / n is 1 in floating point here, and so T + 1 before it is bounded
+    assert StratifiedT(10).sample(3, Almost())[0].tolist() == [4, 7, 10]
+    assert StratifiedT(10, antithetic=True).sample(3, Almost())[0].tolist() == [4, 7, 10]
+    # ten tenths add up to 1 - u
+    assert ImportanceT(10).sample(2, Almost())[0].tolist() == [10, 10]
+
+
+def test_the_documented_choices_of_importance():
+    sampler = ImportanceT(5)
+    assert (sampler.squares.shape, sampler.warmup, sampler.uniform) == ((5, 100), 10, 0.001)
+    for _ in range(9):
+        sampler.update(np.arange(1, 6), np.ones(5))
+    assert not sampler.warm
+    sampler.update(np.arange(1, 6), np.ones(5))
+    assert sampler.warm
+
+
 def test_bad_arguments_are_refused():
     for T in (0, -3, 2.5, True, "10"):
         with pytest.raises(ValueError, match="T must be an int >= 1"):

@@ -1,5 +1,6 @@
 """verify.py: right samplers and models pass, and each plausible mistake fails."""
 
+import inspect
 from functools import partial
 
 import numpy as np
@@ -9,7 +10,7 @@ from tinydiff import Tensor
 from tinydiff.diffusion import samplers, schedules
 from tinydiff.diffusion.mixture import GaussianMixture, Points, verify_model, verify_sampler
 from tinydiff.diffusion.process import Process
-from tinydiff.diffusion.verify import PROCESS, Report, Row, _TwoModes
+from tinydiff.diffusion.verify import PROCESS, Report, Row, _distance, _TwoModes
 
 RIGHT = [
     samplers.ddpm,
@@ -93,6 +94,75 @@ def test_a_wrong_memory_shows_in_the_path():
     report = verify_sampler(wrong)
     assert [r.ok for r in report.rows if r.name.startswith("kernel")] == [True] * 9
     assert [r.name.partition(":")[0] for r in report.rows if not r.ok] == ["path"]
+
+
+def test_what_is_checked():
+    """The steps, the two kinds of data, the grid and the tolerances."""
+    seen = []
+
+    def watched(model, process, x, *, noise, ts):
+        seen.append((model, x))
+        return samplers.ddpm(model, process, x, noise=noise, ts=ts)
+
+    report = verify_sampler(watched)
+    steps = [(100, 99), (60, 59), (20, 19), (2, 1), (1, 0), (50, 48), (20, 18), (8, 5), (3, 0)]
+    names = [f"kernel: from t = {t} to {s}" for t, s in steps]
+    assert [r.name for r in report.rows[1:-1]] == names
+    assert report.rows[0] == ("times: T - 1, ..., 0", 0.0, 0.0)
+    assert {r.tolerance for r in report.rows[1:-1]} == {1e-9}
+    # as in test_grid, for the same schedule on another grid
+    assert report.rows[-1].tolerance == 0.05
+    assert report.rows[-1].value == pytest.approx(0.04465, abs=2e-5)
+    np.testing.assert_array_equal(PROCESS.betas, schedules.linear(100, 1e-3, 0.2))
+    one, two = GaussianMixture(None, [0.0], [0.25]), GaussianMixture(None, [-2.0, 2.0], [0.09] * 2)
+    for (model, x), data in ((seen[0], one), (seen[-1], two)):
+        for t in (1, 50, 100):
+            np.testing.assert_allclose(model(x, t), data.model(PROCESS)(x, t), rtol=1e-8, atol=1e-9)
+    # on both sides of 0, but not the same places, so that a wrong sign shows as well
+    np.testing.assert_array_equal(seen[0][1], [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5])
+    np.testing.assert_array_equal(seen[-1][1], np.linspace(-8, 8, 801))
+    defaults = inspect.signature(verify_model).parameters
+    assert (defaults["n"].default, defaults["tol"].default) == (2000, 0.05)
+
+
+@pytest.mark.parametrize("sampler", [samplers.ddim, samplers.euler, samplers.heun])
+def test_the_path_is_measured_against_the_flow(sampler):
+    """N(0, 1/4) under the ODE keeps x / sqrt(variance)."""
+    report = verify_sampler(sampler)
+    row = report.rows[-2]
+    assert row.name.startswith("path") and row.tolerance == 1.05
+    data, x = GaussianMixture(None, [0.0], [0.25]), np.linspace(-2.5, 3.5, 7)
+    exact = x * 0.5 / np.sqrt(0.25 * PROCESS.alphas_bar[100] + PROCESS.one_minus_alphas_bar[100])
+    errors = [
+        np.abs(samplers.last(s(data.model(PROCESS), PROCESS, x)) - exact).max()
+        for s in (sampler, samplers.ddim)
+    ]
+    assert row.value == pytest.approx(errors[0] / errors[1], rel=1e-6)
+    assert all(r.value >= 0 for r in report.rows)
+    if sampler is samplers.heun:  # a step nearer to the flow than DDIM's is right as it is
+        assert report.rows[2].value == 0
+
+
+def test_a_step_is_one_kernel_at_every_start():
+    data, mean = _TwoModes(PROCESS, 0.0, 0.5), data_mean(60, 59, 0.1)
+    std = np.full(7, 0.1)
+    assert _distance(data, 60, 59, mean, std, 59) < 1e-12
+    assert _distance(data, 60, 59, mean, std, 58) == np.inf
+    for uneven, ok in ((1e-9, True), (1.1e-9, False)):
+        spread = np.zeros(7)
+        spread[3] = uneven
+        distance = _distance(data, 60, 59, data_mean(60, 59, 0.0), spread, 59)
+        assert np.isfinite(distance) == ok
+
+
+def data_mean(t, s, std):
+    """DDIM's mean at the places that are checked, for N(0, 1/4)."""
+    x, data = np.linspace(-2.5, 3.5, 7), GaussianMixture(None, [0.0], [0.25])
+    eps = data.model(PROCESS)(x, t)
+    x0 = PROCESS.convert(eps, x, t, "eps", "x0")
+    return np.sqrt(PROCESS.alphas_bar[s]) * x0 + np.sqrt(
+        PROCESS.one_minus_alphas_bar[s] - std**2
+    ) * eps
 
 
 def test_tolerances_can_be_set():

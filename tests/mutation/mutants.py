@@ -85,26 +85,35 @@ def all_mutants(modules):
 
 
 def stratified(found, size, seed):
-    """About `size` mutants: from each module in proportion to its number of places, and in each
-    module spread over lines, since one operator sign alone has six replacements.
+    """`size` mutants: from each module in proportion to its number of places (largest remainders),
+    and in each module spread over lines, since one operator sign alone has six replacements.
     """
     rng = random.Random(seed)
     places = {module: len(set(map(_place, mutants))) for module, mutants in found.items()}
-    total = sum(places.values())
+    quotas = _shares(places, min(size, sum(map(len, found.values()))))
     sample = []
     for module, mutants in sorted(found.items()):
         by_place = {}
         for mutant in rng.sample(mutants, len(mutants)):
             by_place.setdefault(_place(mutant), []).append(mutant)
-        quota = round(size * places[module] / total)
         queues = list(by_place.values())
         rng.shuffle(queues)
         chosen = []
-        while queues and len(chosen) < quota:
-            chosen += [queue.pop() for queue in queues][: quota - len(chosen)]
+        while queues and len(chosen) < quotas[module]:
+            chosen += [queue.pop() for queue in queues][: quotas[module] - len(chosen)]
             queues = [queue for queue in queues if queue]
         sample += chosen
     return sample
+
+
+def _shares(places, size):
+    """{module: its share of size}: rounded down, the rest to those that lost most by it."""
+    total = sum(places.values())
+    shares = {module: size * n // total for module, n in places.items()}
+    by_loss = sorted(places, key=lambda module: (-(size * places[module] % total), module))
+    for module in by_loss[: size - sum(shares.values())]:
+        shares[module] += 1
+    return shares
 
 
 def _place(mutant):

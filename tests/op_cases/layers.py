@@ -52,6 +52,10 @@ row(
 for note, options, *shapes in (
     ("", {}, ((2, 3, 4, 2), (2, 2, 2, 3), (3,)), ((1, 1, 1, 1), (1, 1, 1, 1), (1,))),
     ("pointwise", {}, ((2, 2, 3, 2), (1, 1, 2, 3), (3,))),
+    ("pointwise, padded", {"padding": (1, 0)}, ((2, 2, 3, 2), (1, 1, 2, 3), (3,))),
+    ("pointwise, padded below", {"padding": (0, 1)}, ((2, 2, 3, 2), (1, 1, 2, 3), (3,))),
+    ("pointwise, strided", {"stride": (1, 2)}, ((2, 2, 3, 2), (1, 1, 2, 3), (3,))),
+    ("pointwise groups", {"groups": 2}, ((2, 2, 3, 4), (1, 1, 2, 6), (6,))),
     ("no image", {}, ((0, 2, 2, 1), (1, 1, 1, 2), (2,))),
     (
         "not square",
@@ -113,6 +117,19 @@ for name, reduce in (("max_pool2d", np.max), ("avg_pool2d", np.mean)):
         draw=apart,
         note="overlapping",
     )
+    for note, size, stride in (
+        ("sizes that divide", (2, 2), (1, 2)),
+        ("gaps", (1, 2), (2, 2)),
+        ("wide gaps", (2, 1), (2, 3)),
+    ):
+        row(
+            name,
+            lambda x, r=reduce, k=size, s=stride: pooled(x, k, s, r),
+            ((1, 4, 6, 2),),
+            f=lambda x, p=pool, k=size, s=stride: p(x, k, s),
+            draw=apart,
+            note=note,
+        )
 row(
     "upsample2d",
     lambda x: nearest(x, 2),
@@ -155,6 +172,7 @@ row(
     "attention",
     lambda q, k, v, m: attend(q, k, v, m > 0),
     ((2, 2, 2), (2, 3, 2), (2, 3, 2), (2, 3)),
+    ((2, 2, 2), (2, 3, 2), (2, 3, 2), (2, 2, 3)),
     f=lambda q, k, v, m: td.attention(q, k, v, m > 0),
     note="masked",
     draw=(normal, normal, normal, first_positive),

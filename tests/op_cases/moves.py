@@ -45,6 +45,14 @@ row(
     f=lambda a, b: td.stack([a, b], 1),
 )
 row(
+    "stack",
+    lambda a, b: np.stack([a, b], -1),
+    ((2, 3), (2, 3)),
+    ((), ()),
+    f=lambda a, b: td.stack([a, b], -1),
+    note="last",
+)
+row(
     "split",
     lambda x: x[:, 2:] - x[:, :2],
     ((3, 4),),
@@ -115,6 +123,7 @@ row(
     ((0, 1),),
     f=lambda x: td.pad(x, ((1, 0), (0, 2)), 0.5),
 )
+row("pad", lambda x: np.pad(x, 2), ((2, 3),), f=lambda x: td.pad(x, 2), note="zeros")
 row("flip", lambda x: x[:, ::-1], ((2, 3),), ((2, 1, 3),), ((2, 0),), f=lambda x: td.flip(x, 1))
 row("astype", np.array, *SIZES, f=lambda x: td.astype(td.astype(x, np.float64), x.dtype))
 
@@ -137,6 +146,18 @@ row(
     note="stacks",
 )
 row("matmul", lambda a, b: np.einsum("j,jk->k", a, b), ((3,), (3, 4)), note="a row")
+row(
+    "matmul",
+    lambda a, b: np.einsum("j,njk->nk", a, b),
+    ((3,), (2, 3, 4)),
+    note="a row, a stack",
+)
+row(
+    "matmul",
+    lambda a, b: np.einsum("nij,j->ni", a, b),
+    ((2, 3, 4), (4,)),
+    note="a stack, a column",
+)
 row("matmul", lambda a, b: np.einsum("ij,j->i", a, b), ((2, 3), (3,)), note="a column")
 row("matmul", lambda a, b: np.einsum("j,j->", a, b), ((3,), (3,)), note="two vectors")
 for subscripts, *shapes in (

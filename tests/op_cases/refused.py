@@ -246,6 +246,11 @@ REFUSED = [
         "must be 0..stride-1",
     ),
     (
+        lambda: td.conv_transpose2d(image, kernel, output_padding=-1),
+        ValueError,
+        "output_padding as one or two whole numbers >= 0",
+    ),
+    (
         lambda: td.conv_transpose2d(image, kernel, stride=0),
         ValueError,
         "stride as one or two whole",
@@ -285,6 +290,11 @@ REFUSED = [
     ),
     (
         lambda: td.attention(x, x, x, mask=x[:, :2] > 0),
+        ValueError,
+        "leaves a query without any key",
+    ),
+    (
+        lambda: td.attention(x, x, x, mask=np.array([[True, True], [False, False]])),
         ValueError,
         "leaves a query without any key",
     ),
