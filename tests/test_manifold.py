@@ -23,7 +23,9 @@ def distances(x):
 
 def random_p(rng, n, rows=False):
     weight = rng.random((n, n)) * (1 - np.eye(n))
-    return weight / weight.sum(axis=1, keepdims=True) if rows else (weight + weight.T) / weight.sum() / 2
+    if rows:
+        return weight / weight.sum(axis=1, keepdims=True)
+    return (weight + weight.T) / (2 * weight.sum())
 
 
 # --- gradients
@@ -97,8 +99,8 @@ def test_every_row_has_the_perplexity_asked_for(rng, monkeypatch, target, entrie
     np.testing.assert_allclose(reached(p), target, rtol=1e-10)  # entropies to 1e-12
     np.testing.assert_allclose(manifold.perplexity(p), reached(p), rtol=1e-13)
     assert (p.diagonal() == 0).all()
-    weight = np.exp(-(D - (D + np.diag([np.inf] * 100)).min(axis=1)[:, None]) / 2 / sigmas[:, None] ** 2)
-    weight *= 1 - np.eye(100)
+    far = D + np.diag([np.inf] * 100)
+    weight = np.exp((far.min(axis=1, keepdims=True) - far) / (2 * sigmas[:, None] ** 2))
     np.testing.assert_allclose(p, weight / weight.sum(axis=1, keepdims=True), atol=1e-12)
 
 
@@ -121,13 +123,18 @@ def test_few_steps_are_enough(rng, monkeypatch):
 
 def test_duplicates_keep_what_they_cannot_lose(rng):
     """Five copies of one point have 4 neighbours at distance 0 each: 4 is the least they reach."""
-    x = np.concatenate([np.repeat(rng.standard_normal((1, 3)), 5, axis=0), rng.standard_normal((20, 3))])
+    x = rng.standard_normal((25, 3))
+    x[:5] = x[0]
     D = distances(x)
-    for target in (3.0, 4.0):
+    close = (D + np.diag([np.inf] * 25)).argmin(axis=1)[5:] < 5  # to all five copies alike
+    assert close.any()
+    for target in (3.0, 4.0, 4.5, 6.0):
         p, _ = manifold.conditional(D, target)
-        np.testing.assert_allclose(p[:5, :5], (1 - np.eye(5)) / 4, atol=1e-15)
-        np.testing.assert_allclose(reached(p)[5:], target, rtol=1e-10)
-    np.testing.assert_allclose(reached(manifold.conditional(D, 4.5)[0]), 4.5, rtol=1e-10)
+        if target <= 4:
+            np.testing.assert_allclose(p[:5, :5], (1 - np.eye(5)) / 4, atol=1e-15)
+        np.testing.assert_allclose(reached(p)[:5], max(target, 4), rtol=1e-10)
+        expected = np.where(close, max(target, 5), target)
+        np.testing.assert_allclose(reached(p)[5:], expected, rtol=1e-10)
     p, sigmas = manifold.conditional(np.zeros((6, 6)), 2.0)  # nothing but copies
     np.testing.assert_allclose(p, (1 - np.eye(6)) / 5, rtol=1e-15)
     assert np.isfinite(sigmas).all()
@@ -149,6 +156,26 @@ def test_an_offset_costs_no_digits(rng):
     D = manifold.squared_distances(x + 1e5)
     np.testing.assert_allclose(D, distances(x), rtol=0, atol=1e-9)
     assert (D.diagonal() == 0).all() and (D >= 0).all()
+
+
+def test_duplicates_are_at_distance_0(rng):
+    """Sums in another order would leave 1e-16 of |x|^2 between them; a near pair keeps its own."""
+    x = 100 * rng.standard_normal((40, 17))
+    x[20:] = x[:20]
+    D = manifold.squared_distances(x)
+    assert (np.diagonal(D, 20) == 0).all() and (D > 0).sum() == 40 * 38
+    x[20:, 0] += 1e-3
+    near = np.diagonal(manifold.squared_distances(x), 20)
+    np.testing.assert_allclose(near, 1e-6, rtol=1e-2)  # |x|^2 is 2e5: 1e-11 of rounding each
+
+
+def test_one_point_far_away_leaves_the_others_alone(rng):
+    x = rng.standard_normal((50, 4))
+    p, _ = manifold.conditional(distances(x), 10)
+    far = np.concatenate([x, np.full((1, 4), 1e6)])
+    p_far, _ = manifold.conditional(manifold.squared_distances(far), 10)
+    np.testing.assert_allclose(p_far[:50, :50], p, rtol=0, atol=1e-4)  # D is right to 1e-4
+    np.testing.assert_allclose(reached(p_far)[:50], 10, rtol=1e-10)
 
 
 @pytest.mark.parametrize(

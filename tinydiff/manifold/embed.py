@@ -67,10 +67,9 @@ def sne(X, perplexity=30, steps=1000, init=None, lr="auto", exaggeration=12, mom
         rng=None, symmetric=True):  # fmt: skip
     """SNE of rows X (N, d): Gaussians in the map too; symmetric=False: p(j | i), row by row.
 
-    As `tsne`, except for lr "auto". A Gaussian's springs do not give way with distance, so the
-    gradient is steepest along them: its derivative there is at most 8 sum_j exaggeration p_ij, about
-    8 exaggeration / N for the joint p, and N times as much for the conditional p. Half of the inverse
-    is taken.
+    As `tsne`, except for lr "auto". The springs 4 p_ij (y_i - y_j) do not give way with distance
+    here, so the pull's derivative is up to 8 exaggeration sum_j p_ij: about 8 exaggeration / N for
+    the joint p, and N times as much for the conditional p. lr is half of its inverse.
     """
     x, p, sigmas, reached = _neighbourhoods(X, perplexity)
     n = len(x)
@@ -105,8 +104,8 @@ def _neighbourhoods(X, target):
     if missed:
         warnings.warn(
             f"{missed} of {len(x)} rows miss the perplexity {target:g} by up to "
-            f"{float(error.max()):.4g}: so many nearest neighbours are at one and the same distance, "
-            "such as duplicates; remove these, or ask for a larger perplexity",
+            f"{float(error.max()):.4g}, for they have more nearest neighbours at one and the same "
+            "distance, such as duplicates; remove these, or ask for a larger perplexity",
             stacklevel=3,
         )
     return x, p, sigmas * unit, reached
@@ -134,7 +133,7 @@ def principal_axes(x):
 
 
 def _start(x, init, rng):
-    """The starting map, where x is. A map on a line would stay there: noise fills its second axis."""
+    """The starting map, where x is. On a line it would stay there: noise fills its other axis."""
     n = len(x)
     if init is None:
         y = principal_axes(x)

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from ..backend import xp_of
 
 ENTRIES = 2**17  # of a block of rows: what is computed on it stays in the cache
@@ -11,13 +13,16 @@ NEWTON = 200  # steps at most; 6 to 10 are usual, and bisection alone would need
 def squared_distances(x):
     """|x_i - x_j|^2 of rows (N, d), as |x_i|^2 + |x_j|^2 - 2 x_i x_j.
 
-    Around the mean, so that an offset costs no digits, and never below 0 by rounding.
+    Around the mean, so that an offset costs no digits. What is within the rounding of the sums,
+    d eps (|x_i|^2 + |x_j|^2), is 0: so duplicates are, and nothing is negative.
     """
     xp = xp_of(x)
     x = x - x.mean(axis=0)
     size = (x * x).sum(axis=1)
-    D = xp.maximum(size.reshape(-1, 1) + size.reshape(1, -1) - 2 * xp.matmul(x, x.T), 0)
-    return xp.where(others(D), D, 0)
+    sizes = size.reshape(-1, 1) + size.reshape(1, -1)
+    D = sizes - 2 * xp.matmul(x, x.T)
+    rounding = x.shape[1] * float(np.finfo(x.dtype).eps) * sizes
+    return xp.where((rounding < D) & others(D), D, 0)
 
 
 def others(D):
@@ -72,9 +77,10 @@ def _rows(D, other, entropy):
     """
     xp = xp_of(D)
     far = xp.where(other, D, math.inf)
-    gap = far - far.min(axis=1, keepdims=True)  # the nearest neighbour's weight is e^0 at any b
+    least = far.min(axis=1, keepdims=True)
+    gap = far - least  # the nearest neighbour's weight is e^0 at any b
     largest = xp.where(other, gap, 0).max(axis=1, keepdims=True)
-    near = gap <= 1e-12 * largest  # equal but for rounding
+    near = gap <= 1e-12 * least  # equal but for rounding
     unit = xp.where(largest > 0, largest, 1)
     smallest = xp.minimum(xp.where(near, math.inf, gap).min(axis=1, keepdims=True), unit)
     nearest = xp.log(near.sum(axis=1, keepdims=True))
