@@ -158,6 +158,12 @@ def test_an_offset_costs_no_digits(rng):
     assert (D.diagonal() == 0).all() and (D >= 0).all()
 
 
+def test_nan_is_not_taken_for_a_duplicate(rng):
+    x = rng.standard_normal((5, 2))
+    x[2, 1] = np.nan
+    assert np.isnan(manifold.squared_distances(x)[2, 3])
+
+
 def test_duplicates_are_at_distance_0(rng):
     """Sums in another order would leave 1e-16 of |x|^2 between them; a near pair keeps its own."""
     x = 100 * rng.standard_normal((40, 17))
