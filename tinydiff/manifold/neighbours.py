@@ -22,7 +22,7 @@ def squared_distances(x):
     sizes = size.reshape(-1, 1) + size.reshape(1, -1)
     D = sizes - 2 * xp.matmul(x, x.T)
     rounding = x.shape[1] * float(np.finfo(x.dtype).eps) * sizes
-    return xp.where(others(D), xp.where(D <= rounding, 0, D), 0)  # NaN stays NaN
+    return xp.where(others(D), xp.where(rounding >= D, 0, D), 0)  # NaN stays NaN
 
 
 def others(D):
