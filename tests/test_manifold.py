@@ -190,6 +190,7 @@ def test_one_point_far_away_leaves_the_others_alone(rng):
         (np.zeros((4, 3)), 2, r"\(N, N\), got shape \(4, 3\)"),
         (np.zeros(4), 2, r"got shape \(4,\)"),
         (np.zeros((4, 4)), 3, "at least 1 and less than 3"),
+        (np.zeros((4, 4)), 7.5, "got 7.5"),
         (np.zeros((4, 4)), 0.9, "got 0.9"),
         (np.zeros((4, 4)), np.nan, "got nan"),
     ],
