@@ -78,6 +78,30 @@ def test_an_animation_has_all_frames_and_holds_the_last(rng, tmp_path):
     assert sum(durations) == pytest.approx(2000 + 1500, rel=0.02)
 
 
+@pytest.mark.parametrize("classes", [1, 3, 12])
+def test_a_map_has_its_classes_in_colour_and_named(classes, rng, tmp_path):
+    labels = np.repeat(np.arange(classes) + 5, 20)
+    y = 0.1 * rng.standard_normal((20 * classes, 2)) + labels[:, None]
+    fig = viz.embedding(y, labels, "a map")
+    ax = fig.axes[0]
+    assert ax.get_title() == "a map" and ax.get_aspect() == 1
+    assert texts(fig) == [str(label) for label in range(5, 5 + classes)]
+    for label, text, points in zip(range(5, 5 + classes), ax.texts, ax.collections):
+        np.testing.assert_array_equal(points.get_offsets(), y[labels == label])
+        gap = np.abs(np.array(text.get_position()) - np.median(y[labels == label], axis=0)).max()
+        assert gap < 0.1 and tuple(text.get_position()) in map(tuple, y)
+    colours = {tuple(points.get_facecolor()[0]) for points in ax.collections}
+    assert len(colours) == classes
+    viz.save(fig, tmp_path / "map.png")
+
+
+def test_a_map_needs_a_label_for_each_point(rng):
+    with pytest.raises(ValueError, match=r"got \(5, 2\) and \(4,\)"):
+        viz.embedding(rng.standard_normal((5, 2)), np.arange(4))
+    with pytest.raises(ValueError, match=r"got \(5, 3\)"):
+        viz.embedding(rng.standard_normal((5, 3)), np.arange(5))
+
+
 # --- the tape
 
 

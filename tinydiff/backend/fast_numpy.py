@@ -10,6 +10,8 @@ import math
 
 import numpy as np
 
+from .fast_pairs import tsne_cost, tsne_gradient  # noqa: F401 (forms of manifold/)
+
 BUFFER = 2**20  # bytes
 PIECE = 2**15  # elements: 128 kB of float32, of which three or four fit into the cache
 

@@ -3,6 +3,7 @@
 Images are grey, -1 white and 1 black, as ink on paper.
 """
 
+from .maps import embedding
 from .pictures import animate, grid, loss_curve, mosaic, noising
 from .style import save
 from .tape import draw
