@@ -217,6 +217,8 @@ def test_bad_choices_are_refused():
         choose((np.array([1, 2]), np.ones(2)), 5, 3)
     with pytest.raises(ValueError, match="K times 3 entries"):
         choose((np.array([1, 2, 3]), np.ones(2)), 5, 3)
+    with pytest.raises(ValueError, match="K times 3 entries"):
+        choose((np.array([1, 2, 3]), np.ones(6)), 5, 3)
 
 
 def test_bounds_of_several_groups_of_rows_join(rng):

@@ -47,6 +47,8 @@ def test_wrong_arguments_are_named_at_the_call(name, change, error, message, x, 
     "x, error, message",
     [
         (np.zeros((2, 2), dtype=int), TypeError, "starts from floating-point x"),
+        (np.zeros((2, 2), dtype=bool), TypeError, "starts from floating-point x"),
+        (np.zeros((2, 2), dtype=complex), TypeError, "starts from floating-point x"),
         (np.array(1.0), TypeError, r"x of shape \(N, \.\.\.\)"),
         ([[1.0, 2.0]], TypeError, "starts from an array or Tensor, got list"),
         (np.array([[np.nan, 0.0]]), ValueError, "holds NaN or infinity"),

@@ -98,6 +98,12 @@ def test_a_sampler_yields_the_times_and_leaves_its_input_alone(name, x, rng):
 
 
 @each
+def test_without_times_every_one_is_visited(name, x, rng):
+    times = [s for s, _ in begin(name, lambda xt, t: xt * 0.1, x, rng)]
+    assert times == list(range(PROCESS.T - 1, -1, -1))
+
+
+@each
 def test_the_dtype_of_x_is_kept(name, x, rng):
     model, ones = MIX.model(PROCESS), lambda t, shape: np.ones(shape)
     wide = {"clip": (np.float64(-9), np.float64(9))}  # NumPy scalars, that promote where they can

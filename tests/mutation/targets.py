@@ -4,7 +4,7 @@ from .mutants import ROOT
 
 
 def _tests(*names):
-    return tuple(f"tests/test_{name}.py" for name in names)
+    return tuple(f"tests/test_{name}.py" for name in (*names, "defaults"))
 
 
 TARGETS = {
