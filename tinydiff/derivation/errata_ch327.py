@@ -116,10 +116,10 @@ def d5():
     source="ch327 L72", implements="tinydiff.diffusion.samplers:ddim", tolerance=1e-5,
 )  # fmt: skip
 def d6():
-    """The mixture, DDPM's schedule, 20 of its 1000 steps: width of a mode (0.3 in the data) by
-    strided DDPM with beta-tilde, 0.231, and by DDIM, 0.274. Both land on the modes; DDIM narrows
-    them less. Left: the density moved through the kernels; quantiles of x_T moved by DDIM.
-    Right: recorded; a loop of the formula over the same quantiles."""
+    """The mixture, DDPM's schedule, 20 of its 1000 steps, evenly from 1000 to 1: width of a mode
+    (0.3 in the data) by strided DDPM with beta-tilde, 0.230, and by DDIM, 0.274 (trailing
+    times: 0.231 and 0.271). Both land on the modes; DDIM narrows them less. Left: the density moved
+    through the kernels; quantiles of x_T moved by DDIM. Right: recorded; a loop of the formula over the same quantiles."""
     ts = samplers.timesteps(1000, 20)
     model = MIXTURE.model(DDPM)
     x = np.linspace(-7, 7, 1401)
@@ -137,3 +137,34 @@ def d6():
         eps = (y - c * x0) / math.sqrt(noise)
         y = math.sqrt(DDPM.alphas_bar[s]) * x0 + math.sqrt(DDPM.one_minus_alphas_bar[s]) * eps
     return (strided, deterministic), (0.230313596, y.std())
+
+
+PRINTED = (  # the first lines, shortened, each with the depth of indentation that it has lost
+    (0, "class DDPM1D:"),
+    (1, "def __init__(self, T):"),
+    (2, "self.betas = np.linspace(1e-4, 0.02, T)"),
+    (2, "self.alpha_bars = np.cumprod(1.0 - self.betas)"),
+    (1, "def q_sample(self, x0, t, eps):"),
+    (2, "return np.sqrt(self.alpha_bars[t]) * x0 + np.sqrt(1 - self.alpha_bars[t]) * eps"),
+)
+
+
+@erratum(
+    "E-D9", "The class is printed without indentation, and does not compile.", verdict="WRONG",
+    printed=r"\texttt{class DDPM1D:} \ \texttt{def \_\_init\_\_(self, ...):}",
+    correct=r"\text{four spaces for each level}", source="ch327 L10-36",
+    implements="tinydiff.diffusion.process:Process.q_sample", tolerance=DIGITS,
+)  # fmt: skip
+def d9():
+    """The compiler stops at line 2. Left: that line; x_50 by `Process`. Right: the
+    class as it was meant, whose index 49 is time 50."""
+    try:
+        compile("\n".join(line for _, line in PRINTED), "ch327", "exec")
+        stops = 0
+    except IndentationError as problem:
+        stops = problem.lineno
+    names = {"np": np}
+    exec("\n".join("    " * depth + line for depth, line in PRINTED), names)
+    x0, eps = np.array([-2.0, 0.3, 2.0]), np.array([0.7, -1.1, 0.2])
+    correct = Process(schedules.linear(200)).q_sample(x0, 50, eps)
+    return (stops, correct), (2, names["DDPM1D"](200).q_sample(x0, 49, eps))

@@ -7,16 +7,20 @@ import math
 
 import numpy as np
 
-from .. import nn
+from .. import nn, ops
 from ..diffusion import ancestral, bound, forms, guidance, samplers
 from ..diffusion.process import Process
+from ..functional import grad
 from . import entry
 from .entry import erratum
 from .errata_nus import DIGITS
+from .forward import moments
 from .sampling import always
 from .settings import DDPM, MIXTURE, hermite
 from .terms import kl_by_quadrature
 from .variance import unexplained
+
+UDLBOOK = np.append(0.0, np.full(100, 0.01511))  # one beta for all of its 100 steps
 
 
 @erratum(
@@ -104,17 +108,16 @@ def p5():
 @erratum(
     "E-P6", "The udlbook notebooks end their chain well short of N(0, 1).", verdict="MISLEADING",
     printed=r"z_T \sim \mathcal{N}(0, 1),\ T = 100",
-    correct=r"\bar\alpha_T = (1-\beta)^{100} = 0.218",
+    correct=r"\bar\alpha_T = (1-\beta)^{100} = 0.218,\ \beta = 0.01511",
     source="udlbook notebooks 18.3 and 18.4", implements="tinydiff.diffusion.bound:prior",
     tolerance=DIGITS,
 )  # fmt: skip
 def p6():
-    """beta = 0.01511706. L_T at x_0 = 1 is taken to be 0; it is 0.1230 nats. Right: by
-    quadrature."""
-    process = Process(np.append(0.0, np.full(100, 0.01511706)))
+    """L_T at x_0 = 1 is taken to be 0; it is 0.1231 nats. Right: by quadrature."""
+    process = Process(UDLBOOK)
     ab = process.alphas_bar[-1]
     right = kl_by_quadrature(math.sqrt(ab), 1 - ab, 0.0, 1.0)
-    return ((0.0, ab), bound.prior(process, np.ones((1, 1)))[0]), ((0.0, 0.218002499), right)
+    return ((0.0, ab), bound.prior(process, np.ones((1, 1)))[0]), ((0.0, 0.218158827), right)
 
 
 @erratum(
@@ -199,3 +202,87 @@ def p11():
     left = tuple(bound.x0_weight(DDPM, np.array([2, 500]), "min_snr"))
     right = min(signal[0] / (1 - signal[0]), 5.0), min(signal[1] / (1 - signal[1]), 5.0)
     return (tuple(np.maximum(snr, 5)), left), ((4546.35766, 5.0), right)
+
+
+@erratum(
+    "E-P12", "DeZero's batch normalisation is differentiated once, not twice.", verdict="WRONG",
+    printed=r"\frac{\partial}{\partial x} \left[\tfrac1\sigma \left(g - \bar g -"
+    r" \hat x\,\overline{g \hat x}\right)\right],\ \sigma \text{ constant}",
+    correct=r"\sigma = \sigma(x)", source="DeZero functions.py, BatchNorm.backward", tolerance=1e-7,
+    implements="tinydiff.ops:batch_norm",
+)  # fmt: skip
+def p12():
+    """Its gradient is right, but computed with the batch's 1 / sigma as a number without history,
+    so that the gradient of the gradient lacks what sigma contributes. Five numbers: off by up to
+    6.8, where the largest is 5.4. Left: both by the tape. Right: recorded; differences of the
+    gradient, written out."""
+    x, g, w = np.random.default_rng(0).standard_normal((3, 5, 1))
+
+    def slope(x, inverse):
+        """The gradient of sum(g * y), 1 / sigma given."""
+        mean = lambda v: ops.mean(v, axis=0, keepdims=True)  # noqa: E731
+        y = (x - mean(x)) * inverse
+        return inverse * (g - g.mean() - y * mean(g * y))
+
+    def of(x):
+        return 1 / np.sqrt(x.var() + 1e-5)
+
+    once = grad(lambda x: ops.sum(g * ops.batch_norm(x, None, None, 1e-5)))
+    twice = grad(lambda x: ops.sum(w * once(x)))(x)
+    fixed = of(x)
+    printed = grad(lambda x: ops.sum(w * slope(x, fixed)))
+    steps = 1e-5 * np.eye(5)[:, :, None]
+    ends = [[(w * slope(x + s * e, of(x + s * e))).sum() for s in (1, -1)] for e in steps]
+    recorded = np.array([-0.323095018, -0.306935804, 7.65347270, -4.69550472, -2.32793716])
+    return (printed(x).ravel(), twice.ravel()), (recorded, np.subtract(*np.transpose(ends)) / 2e-5)
+
+
+@erratum(
+    "E-P13", "smalldiffusion's samplers end at the smallest noise of training, not at none.",
+    verdict="MISLEADING", printed=r"\sigma: \sigma_T, \dots, \sigma_1",
+    correct=r"\sigma_T, \dots, \sigma_1, 0", source="smalldiffusion diffusion.py, line 33",
+    implements="tinydiff.diffusion.samplers:ddim", tolerance=DIGITS,
+)  # fmt: skip
+def p13():
+    """DDPM's schedule, all data at 1: what it returns is still off by 0.0100 eps. Left: that; x_0
+    by `ddim` from x_T = -2 and 3. Right: the point itself, twice."""
+    sigma = math.sqrt(1 / DDPM.alphas_bar[1] - 1)
+    model = lambda xt, t: 1 + 0 * xt  # noqa: E731
+    ends = samplers.last(samplers.ddim(model, DDPM, np.array([-2.0, 3.0]), predicts="x0"))
+    return (sigma, ends), (0.0100005000, np.ones(2))
+
+
+@erratum(
+    "E-P14", "The udlbook notebooks add noise in the last step as well.", verdict="WRONG",
+    printed=r"\texttt{for t in range(T,0,-1): if t>0: } z_{t-1} \mathrel{+}= \sigma_t\epsilon",
+    correct=r"t > 1", source="udlbook notebooks 18.3 and 18.4", tolerance=DIGITS,
+    implements="tinydiff.diffusion.samplers:ddpm",
+)  # fmt: skip
+def p14():
+    """Its sigma_t is 0.12288, so that the narrowest mode of its data, 0.075 wide, ends 0.144 wide.
+    Left: from z_1 = 1 with eps = 1 and a model that returns 0. Right: 1 / sqrt(1 - beta)."""
+    z1, zero = np.ones((1, 1)), lambda xt, t: 0 * xt
+    last = samplers.ddpm(zero, Process(UDLBOOK), z1, noise=always(z1), ts=[1], variance="beta")
+    right = 1 / math.sqrt(1 - 0.01511)
+    printed = right + 0.12288, math.hypot(0.075, 0.12288)
+    return (printed, samplers.last(last)[0, 0]), ((1.13052171, 0.143960044), right)
+
+
+@erratum(
+    "E-P15", "The udlbook notebooks train the model of t + 1 on data of time t.", verdict="WRONG",
+    printed=r"\texttt{all\_models[t]}: z_{t+1} \mapsto \epsilon,\ \text{trained at } (1-\beta)^t",
+    correct=r"(1-\beta)^{t+1}", source="udlbook notebooks 18.3 and 18.4", tolerance=DIGITS,
+    implements="tinydiff.diffusion.process:Process.q_sample",
+)  # fmt: skip
+def p15():
+    """Index 0 and 50: it sees noise of standard deviation 0 and 0.730, where it is asked at 0.123
+    and 0.735. Index 0 has nothing to learn from. Right: step by step."""
+    process, x = Process(UDLBOOK), np.zeros(1)
+    printed = [math.sqrt(1 - (1 - 0.01511) ** t) for t in (0, 50)]
+    left = [moments(lambda x, eps, t=t: process.q_sample(x, t, eps), x)[1][0] for t in (1, 51)]
+    variances = [0.0]
+    for _ in range(51):
+        variances.append((1 - 0.01511) * variances[-1] + 0.01511)
+    return (tuple(printed), tuple(left)), (
+        (0.0, 0.730017291), (math.sqrt(variances[1]), math.sqrt(variances[51])),
+    )  # fmt: skip

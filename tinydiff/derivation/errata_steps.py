@@ -1,5 +1,5 @@
 """Errata of nus-l8 in the processes: sampling steps, means, schedules, indices, what the network
-sees.
+sees, and how many numbers that is.
 
 DDPM is the linear schedule 1e-4 ... 0.02 with T = 1000.
 """
@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from ..diffusion import samplers, schedules
+from ..diffusion import likelihood, samplers, schedules
 from ..diffusion.process import Process
 from .entry import erratum
 from .errata_nus import DIGITS
@@ -153,8 +153,8 @@ def b12():
 )  # fmt: skip
 def b26():
     """DDPM and the mixture, t uniform: the best loss of any function of x_t alone is 0.6182, of
-    x_t and t 0.2453. Left: by quadrature of E[eps | x] over all t; and the exact floor, averaged
-    over t."""
+    x_t and t 0.2453 (and not 0.2474). Left: by quadrature of E[eps | x] over all t; and the
+    exact floor, averaged over t."""
     x = np.linspace(-7, 7, 1401)
     dx = x[1] - x[0]
     explained, density = np.zeros_like(x), np.zeros_like(x)
@@ -190,3 +190,21 @@ def b27():
     return (printed, (process.alphas_bar[0], process.posterior_variance[1])), (
         (4.03582977e-5, 0.999959642), (1.0, 0.0),
     )  # fmt: skip
+
+
+@erratum(
+    "E-B29", "MNIST's pixels have one value, not three.", verdict="WRONG",
+    printed=r"d_x = N_x \times N_y \times 3", correct=r"d_x = 28 \times 28 \times 1 = 784",
+    source="nus-l8 L61", implements="tinydiff.diffusion.likelihood:bits_per_dim", tolerance=DIGITS,
+)  # fmt: skip
+def b29():
+    """Printed: 2352 numbers an image. Where all images of 256 levels are equally likely, that makes
+    7.33 bits a dimension of what are 8. Left: the density of pixels spread over their bins, per
+    dimension. Right: the size of MNIST's file, 47,040,016 bytes with its head of 16, for 60,000
+    images; log2 of the levels."""
+    logp = np.array([-784 * math.log(512 / 255)])
+    printed, correct = [
+        (math.prod(shape), likelihood.bits_per_dim(logp, shape, 256)[0])
+        for shape in [(28, 28, 3), (28, 28, 1)]
+    ]
+    return (printed, correct), ((2352, 7.32956896), ((47_040_016 - 16) / 60_000, 8.0))

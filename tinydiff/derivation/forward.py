@@ -32,7 +32,7 @@ def moments(step, x):
     "forward.single-step",
     "One step of noise keeps sqrt(alpha) of x and adds variance beta.",
     r"q(x_t \mid x_{t-1}) = \mathcal{N}\left(\sqrt{1-\beta_t}\,x_{t-1},\ \beta_t I\right)",
-    source="nus-l8 L279, L320, L322, L348; ub-lecture L541; ch327 L3",
+    source="nus-l8 L273, L279, L320, L322, L348; ub-lecture L541; ch327 L3",
     implements=f"{PROCESS}.q_step",
     tolerance=1e-10,  # x + std minus x: cancellation at most |x| / std = 3e3, times u
     schedule=SCHEDULE, T=STEPS, t=TIME, seed=SEED,
@@ -70,8 +70,8 @@ def two_steps(schedule, T, t):
     "forward.closed-form",
     "x_t given x_0 is Gaussian: t steps of noise at once.",
     r"q(x_t \mid x_0) = \mathcal{N}\left(\sqrt{\bar\alpha_t}\,x_0,\ (1-\bar\alpha_t) I\right)",
-    source="nus-l8 L271, L291, L299, L324, L326, L352, L411, L415, L445, L483, L489, L547, L633; "
-    "ub-lecture L547, L555; ch327 L4",
+    source="nus-l8 L271, L291, L297, L299, L324, L326, L352, L411, L415, L445, L483, L489, L547, "
+    "L633; ub-lecture L547, L555; ch327 L4",
     implements=f"{PROCESS}.q_sample",
     tolerance=1e-10,  # as for one step
     schedule=SCHEDULE, T=STEPS, t=TIME, seed=SEED,

@@ -103,7 +103,7 @@ def sample(d, seed):
     "gaussian.sum",
     "Independent Gaussians add: means and variances add.",
     r"X + Y \sim \mathcal{N}(\mu_X + \mu_Y,\ \sigma_X^2 + \sigma_Y^2)",
-    source="ub-lecture L112, L116; ub-slides L116-121",
+    source="ub-lecture L112, L114, L116; ub-slides L116-121",
     implements=f"{GAUSSIAN}.__add__", tolerance=QUADRATURE,
     mean=POINT, variance=SPREAD, other_mean=Param(-0.5, -3.0, 3.0), other_variance=OTHER,
 )  # fmt: skip

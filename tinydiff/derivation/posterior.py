@@ -214,7 +214,7 @@ def markov(schedule, T, t, seed):
     "The posterior mean, written with the noise instead of x_0.",
     r"\mu(x_t, x_0) = \frac{1}{\sqrt{\alpha_t}} x_t"
     r" - \frac{1-\alpha_t}{\sqrt{1-\bar\alpha_t}\sqrt{\alpha_t}}\,\epsilon",
-    source="nus-l8 L499, L503; Ho et al. 2020, equations 9 and 10",
+    source="nus-l8 L499, L503, L513, L515; Ho et al. 2020, equations 9 and 10",
     implements="tinydiff.diffusion.process:Process.convert",
     tolerance=1e-10,  # x_0 from x_t and eps divides by sqrt(alpha_bar), 1e-5 at worst: 1e5 u
     schedule=SCHEDULE, T=STEPS_2, t=TIME_2, seed=SEED,

@@ -43,8 +43,8 @@ def always(z):
     "One step of sampling: the model's mean and sigma(t) of noise.",
     r"x_{t-1} = \frac{1}{\sqrt{\alpha_t}}\left(x_t - \frac{1-\alpha_t}{\sqrt{1-\bar\alpha_t}}"
     r"\,\epsilon_\theta(x_t, t)\right) + \sigma(t)\, z,\quad z \sim \mathcal{N}(0, I)",
-    source="nus-l8 L567, L569, L645, L647, L649 (where it is sigma^2 z, and 1/sqrt(alpha_bar)); "
-    "ub-lecture L561; ch327 L68-71; Ho et al. 2020, algorithm 2",
+    source="nus-l8 L563, L565, L567, L569, L645, L647, L649 (where it is sigma^2 z, and "
+    "1/sqrt(alpha_bar)); ub-lecture L561; ch327 L68-71; Ho et al. 2020, algorithm 2",
     implements=f"{SAMPLERS}:ddpm", tolerance=1e-10,  # x_0 in between divides by sqrt(alpha_bar)
     schedule=SCHEDULE, T=STEPS_2, t=TIME_2, seed=SEED,
 )  # fmt: skip
