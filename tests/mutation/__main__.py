@@ -44,6 +44,8 @@ def main():
             before, after = mutant.change()
             where = f"{mutant.module}:{mutant.line}"
             print(f"{outcome}: {where}\n  - {before}\n  + {after}", flush=True)
+        if len(rows) % (5 if args.only else 20) == 0:
+            print(f"{len(rows)} of {len(jobs)}", flush=True)
     sys.exit(report(rows, time.monotonic() - begun, complete=not args.only and args.sample >= 600))
 
 

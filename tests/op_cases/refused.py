@@ -245,11 +245,7 @@ REFUSED = [
         ValueError,
         "must be 0..stride-1",
     ),
-    (
-        lambda: td.conv_transpose2d(image, kernel, output_padding=-1),
-        ValueError,
-        "output_padding as one or two whole numbers >= 0",
-    ),
+    (lambda: td.conv_transpose2d(image, kernel, output_padding=-1), ValueError, "one or two whole"),
     (
         lambda: td.conv_transpose2d(image, kernel, stride=0),
         ValueError,
@@ -293,11 +289,7 @@ REFUSED = [
         ValueError,
         "leaves a query without any key",
     ),
-    (
-        lambda: td.attention(x, x, x, mask=np.array([[True, True], [False, False]])),
-        ValueError,
-        "leaves a query without any key",
-    ),
+    (lambda: td.attention(x, x, x, ids[::-1, None] > [0, 0]), ValueError, "without any key"),
     (
         lambda: td.attention(x, x, x, ~np.tri(2, dtype=bool), causal=True),
         ValueError,
