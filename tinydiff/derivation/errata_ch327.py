@@ -119,7 +119,8 @@ def d6():
     """The mixture, DDPM's schedule, 20 of its 1000 steps, evenly from 1000 to 1: width of a mode
     (0.3 in the data) by strided DDPM with beta-tilde, 0.230, and by DDIM, 0.274 (trailing
     times: 0.231 and 0.271). Both land on the modes; DDIM narrows them less. Left: the density moved
-    through the kernels; quantiles of x_T moved by DDIM. Right: recorded; a loop of the formula over the same quantiles."""
+    through the kernels; quantiles of x_T moved by DDIM. Right: recorded; a loop of the formula over
+    the same quantiles."""
     ts = samplers.timesteps(1000, 20)
     model = MIXTURE.model(DDPM)
     x = np.linspace(-7, 7, 1401)
