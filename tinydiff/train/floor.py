@@ -29,7 +29,7 @@ from ..diffusion.weights import rows, x0_weight
 SQUARE = ((-15.0, -5.0), (5.0, 15.0))  # where mu1 and mu2 are uniform
 LITTLE_NOISE = 0.5  # nu below which every draw gets a grid of its own
 REACH = 8  # standard deviations of mu on either side of it
-NODES = 48  # of it along each axis
+NODES = 32  # of it along each axis: in the middle 0.8 of a standard deviation apart
 
 
 class Floor(NamedTuple):
