@@ -9,7 +9,7 @@ from train_cases import config as tiny
 
 import tinydiff as td
 from tinydiff.data import load
-from tinydiff.diffusion import schedules
+from tinydiff.diffusion import bound, schedules
 from tinydiff.diffusion.process import Process
 from tinydiff.optim import AdamW
 from tinydiff.parameter import Parameter
@@ -52,6 +52,19 @@ def test_the_repaired_process_begins_as_the_labs_and_ends_in_noise():
     np.testing.assert_allclose(repaired.alphas_bar[:151], lab.alphas_bar, rtol=1e-12)
     assert repaired.alphas_bar[200] == pytest.approx(1 / (1 + np.exp(10)), rel=1e-9)
     assert (np.diff(repaired.log_snr[1:]) < 0).all()
+
+
+def test_what_the_labs_end_costs():
+    """x_T has mean sqrt(0.2192) (-0.751) = -0.35 and is taken for N(0, I): L_T in nats a curve."""
+    x0 = load("gmm").x
+    lab, repaired = Process(schedules.linear(150)), Process(lab_repaired(200))
+    assert x0.mean() == pytest.approx(-0.751, abs=2e-3)
+    assert np.sqrt(lab.alphas_bar[150]) * x0.mean() == pytest.approx(-0.35, abs=5e-3)
+    ab = lab.alphas_bar[150]
+    per_number = (ab * (np.mean(x0.astype(float) ** 2) - 1) - np.log1p(-ab)) / 2
+    assert bound.prior(lab, x0).mean() == pytest.approx(100 * per_number, rel=1e-6)
+    assert bound.prior(lab, x0).mean() > 5
+    assert bound.prior(repaired, x0).mean() < 0.01
 
 
 # --- settings and presets

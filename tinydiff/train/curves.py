@@ -21,7 +21,7 @@ from .config import LAB_T
 from .floor import SQUARE, floor
 from .metrics import columns
 from .report import Figure
-from .shards import one_thread_each
+from .shards import blas_threads, one_thread_each
 
 GROUP = 125  # curves that are evaluated together
 FRESH_SEED = 1  # of curves that no run is trained on: its own are drawn with seed 0
@@ -42,13 +42,14 @@ PROTOCOL = (
 )
 
 
-def report(folder, config, model, process, frames, data, held_out, clock, threads, show):
-    """(Figures, protocol) of a run, and its pictures. frames: [(t, x)] of the samples; see job."""
+def report(run, clock, threads, show):
+    """(Figures, protocol) of a Run, and its pictures."""
+    config, process = run.config, run.process
     fresh = load(config.data, seed=FRESH_SEED).x
-    lab, points = Process(schedules.linear(LAB_T)), data.x.shape[1]
+    lab, points = Process(schedules.linear(LAB_T)), fresh.shape[1]
     rng = np.random.default_rng(config.seed)
-    with clock("error"):
-        error = eps_error(config, model, process, lab, fresh, rng, show)
+    with clock("error"), blas_threads(threads):
+        error = eps_error(config, run.model, process, lab, fresh, rng, show)
     with clock("floor"), one_thread_each():
         least = floor(lab, config.floor_draws, rng, points)
         trained = config.weight, config.predicts
@@ -61,11 +62,11 @@ def report(folder, config, model, process, frames, data, held_out, clock, thread
         Figure("eps-MSE / floor", error.mean() / least.mean),
         Figure("floor of the training loss", own.mean),
         Figure("floor of the training loss: standard error", own.stderr),
-        *bump_figures("samples", frames[-1][1]),
-        *bump_figures("fresh data", fresh[: len(frames[-1][1])]),
+        *bump_figures("samples", run.samples),
+        *bump_figures("fresh data", fresh[: len(run.samples)]),
     ]
     with clock("pictures"):
-        save_pictures(folder, config, data, process, frames, own.mean)
+        save_pictures(run, own.mean)
     return found, PROTOCOL
 
 
@@ -143,8 +144,9 @@ def uniform_distance(places, low, high):
     return float(max((steps[1:] - F).max(), (F - steps[:-1]).max()))
 
 
-def save_pictures(folder, config, data, process, frames, least):
-    """The three pictures and the animation of a run. least: the floor of its training loss."""
+def save_pictures(run, least):
+    """The three pictures and the animation of a Run. least: the floor of its training loss."""
+    folder, config, _, process, data, _, frames = run
     metrics = columns(folder / "metrics.csv")
     what = f"{config.weight} loss: mean squared error of {config.predicts}"
     line = least, f"the least possible: {least:.4f}"

@@ -12,20 +12,22 @@ PICTURED = 100  # samples in the grid
 ANIMATED, COLUMNS, FRAMES = 40, 10, 25  # samples in the animation, in a row of it; frames at most
 
 
-def report(folder, config, model, process, frames, data, held_out, clock, threads, show):
-    """(Figures, protocol) of a run, and its pictures. frames: [(t, x)] of the samples; see job."""
+def report(run, clock, threads, show):
+    """(Figures, protocol) of a Run, and its pictures."""
+    config = run.config
     with clock("judge"), one_thread_each():
-        judge = train_judge(data, config.judge_steps, config.seed, threads, show)
+        judge = train_judge(run.data, config.judge_steps, config.seed, threads, show)
     with clock("judging"):
         rng = np.random.default_rng(config.seed)
-        found = evaluate.figures(judge, frames[-1][1], data, held_out, rng)
+        found = evaluate.figures(judge, run.samples, run.data, run.held_out, rng)
     with clock("pictures"):
-        save_pictures(folder, config, data, process, frames)
+        save_pictures(run)
     return found, evaluate.PROTOCOL
 
 
-def save_pictures(folder, config, data, process, frames):
-    """The three pictures and the animation of a run."""
+def save_pictures(run):
+    """The three pictures and the animation of a Run."""
+    folder, config, _, process, data, _, frames = run
     metrics = columns(folder / "metrics.csv")
     what = f"{config.weight} loss: mean squared error of {config.predicts}"
     viz.save(viz.loss_curve(metrics["step"], metrics["loss"], what), folder / "loss.png")

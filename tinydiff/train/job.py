@@ -20,7 +20,7 @@ from . import curves, images
 from .build import open_run, sampling
 from .folder import Clock, write_config, write_json
 from .loop import interruptible, train
-from .report import as_dict
+from .report import Run, as_dict
 from .shards import blas_threads, one_thread_each
 from .trainer import Trainer
 
@@ -50,15 +50,14 @@ def run(config, folder, saved=None, *, threads=1, versions=None, show=lambda *_:
     with clock("sampling"):
         frames = draw_samples(folder, config.n_judged, config.seed, threads, show)
     _, model, process = open_run(folder)
-    found, protocol = report(
-        folder, config, model, process, frames, data, held_out, clock, threads, show
-    )
+    made = Run(folder, config, model, process, data, held_out, frames)
+    found, protocol = report(made, clock, threads, show)
     write_json(folder / "report.json", as_dict(found, protocol) | {"seconds": clock.seconds})
     return found
 
 
 def report_of(data):
-    """The function that reports on samples of such data. Raises ConfigError if there is none."""
+    """The function that reports on a Run with such data. Raises ConfigError if there is none."""
     if data.name == "gmm":
         return curves.report
     if data.x.ndim == 4:

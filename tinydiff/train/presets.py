@@ -17,7 +17,7 @@ _DIGITS = Config(
 )
 _LAB1 = Config(
     name="lab1",
-    about="the lecture's first lab as it stands: a Transformer on curves; an hour on 2 cores",
+    about="the lecture's first lab as it stands: a Transformer on curves of two bumps",
     task="gmm",
     data="gmm",
     model="transformer",
@@ -49,7 +49,7 @@ _ALL = (
     _LAB1.changed(
         {
             "name": "lab1-best",
-            "about": "the same size, repaired: the process ends in noise, v, warm-up, averages",
+            "about": "the same size, repaired: a process that ends in noise; v, warm-up, averages",
             "net": {"dropout": 0.0, "time": "waves"},
             "schedule": "lab_repaired",
             "T": 200,
