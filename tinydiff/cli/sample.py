@@ -50,9 +50,11 @@ def run(args):
     if args.out.suffix == ".npy":
         np.save(args.out, frames[-1][1])
     elif args.out.suffix == ".gif":
-        viz.animate(args.out, frames, columns)
+        animate = viz.animate if frames[-1][1].ndim == 4 else viz.animate_curves
+        animate(args.out, frames, columns)
     else:
         title = f"{args.n} samples of {args.folder}, seed {args.seed}"
-        viz.save(viz.grid(frames[-1][1], columns, title), args.out)
+        grid = viz.grid if frames[-1][1].ndim == 4 else viz.curve_grid
+        viz.save(grid(frames[-1][1], columns, title), args.out)
     print(args.out)
     return 0

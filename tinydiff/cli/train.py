@@ -2,12 +2,14 @@
 
 import argparse
 import sys
+import warnings
 from pathlib import Path
 
 DESCRIPTION = """\
 Train a diffusion model, sample from it, judge the samples, draw pictures.
 
   tinydiff train                             the preset `digits` in runs/digits
+  tinydiff train gmm                         the lecture's first lab, in runs/lab1
   tinydiff train --steps 200 --out runs/try  a shorter training, elsewhere
   tinydiff train --config my.toml            settings from a file (any of those in config.json)
   tinydiff train --resume                    go on where Ctrl-C stopped it
@@ -48,7 +50,7 @@ def run(args):
     from ..train.presets import PRESETS, find
     from ..train.report import as_table
     from ..train.settings import read_toml
-    from ..train.shards import cores
+    from ..train.shards import OneShardWarning, cores
     from .info import versions
     from .progress import Progress
 
@@ -70,7 +72,9 @@ def run(args):
     else:
         folders.start(folder)
     print(f"{config.name}: {config.about}\n{folder}: {config.steps} steps", flush=True)
-    with Progress(sys.stderr) as show:
+    with Progress(sys.stderr) as show, warnings.catch_warnings():
+        warnings.simplefilter("always", OneShardWarning)
+        warnings.showwarning = lambda message, *_: print(f"tinydiff: {message}", file=sys.stderr)
         report = config.run(
             folder, saved, threads=args.threads or cores(), versions=versions(), show=show
         )

@@ -9,33 +9,51 @@ from ..backend import device_of, standard_normal
 from ..backend.errors import CheckpointError, ConfigError
 from ..diffusion import samplers, schedules
 from ..diffusion.process import Process
+from ..models.lab_unet import LabUNet
+from ..models.transformer import Transformer
 from ..models.unet import UNet
 from ..optim import EMA
 from . import checkpoint
-from .config import Config
+from .config import LAB_T, Config
 from .settings import from_dict
 
-MODELS = {"unet": UNet}
-SCHEDULES = {  # by T, all of them ending close to N(0, I) for any T
+MODELS = {"unet": UNet, "transformer": Transformer, "lab_unet": LabUNet}
+
+
+def lab_repaired(T):
+    """The lab's 150 betas, then T - 150 steps in which log SNR falls straight to -10.
+
+    At t = 150 the lab's process has alpha_bar = 0.2192; this one ends at 4.5e-5. Its first 150
+    times are the lab's own, so a model trained on it can be measured on the lab's process.
+    """
+    lab = Process(schedules.linear(LAB_T)).log_snr
+    return schedules.from_log_snr(np.append(lab, np.linspace(lab[-1], -10, T - LAB_T + 1)[1:]))
+
+
+SCHEDULES = {  # by T, all but the lab's ending close to N(0, I) for any T
     "linear": lambda T: schedules.linear(T, rescale=True),
     "cosine": schedules.cosine,
     "sigmoid": schedules.sigmoid,
+    "lab": schedules.linear,  # alpha_bar_T = 0.2192 at its T = 150: an erratum, kept to be shown
+    "lab_repaired": lab_repaired,
 }
 
 
 def build(config, rng):
     """(model, process) of a Config, the weights drawn from rng. Raises ConfigError."""
     constructor = MODELS[config.model]
-    valid = [name for name in inspect.signature(constructor).parameters if name != "rng"]
+    takes = inspect.signature(constructor).parameters
+    valid = [name for name in takes if name not in ("T", "rng")]
     unknown = sorted(set(config.net) - set(valid))
     if unknown:
         raise ConfigError(
             f"unknown argument {', '.join(map(repr, unknown))} in net; the {config.model} takes "
             f"{', '.join(valid)}"
         )
-    outputs = {"outputs": 2} if config.variance == "learned" else {}
+    given = {"T": config.T} if "T" in takes else {}
+    given |= {"outputs": 2} if config.variance == "learned" else {}
     try:
-        model = constructor(**config.net | outputs, rng=rng)
+        model = constructor(**config.net | given, rng=rng)
     except (TypeError, ValueError, IndexError, ZeroDivisionError) as error:
         raise ConfigError(
             f"net = {config.net} does not describe a {config.model}: {error}"
@@ -75,7 +93,7 @@ def settings_of(saved):
 
 
 def open_run(folder):
-    """(config, model, process) of a diffusion run, with averaged weights.
+    """(config, model, process) of a diffusion run: averaged weights, dropout off.
 
     Raises CheckpointError: there is none, it is damaged, or of another kind of run.
     """
@@ -84,8 +102,9 @@ def open_run(folder):
     if not isinstance(config, Config):
         raise CheckpointError(f"{folder} holds a run of kind {config.kind}, not a diffusion model")
     model, process = build(config, np.random.default_rng(0))
+    checkpoint.restore(model, saved["states"].get("model", {}))  # with the buffers of batch norms
     average = EMA(model, config.ema)
     checkpoint.restore(average, saved["states"].get("ema", {}))
     model.flat.data[...] = average.average
     model.flat.changed()
-    return config, model, process
+    return config, model.eval(), process

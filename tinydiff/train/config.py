@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from ..backend.errors import ConfigError
 from .settings import Settings
 
+LAB_T = 150  # steps of the labs' process
+
 
 @dataclass(frozen=True)
 class Config(Settings, kind="diffusion"):
@@ -16,6 +18,7 @@ class Config(Settings, kind="diffusion"):
     # the process
     schedule: str = "cosine"
     T: int = 1000
+    times: str = "stratified"  # how the t of a batch are drawn
     # what is learned
     predicts: str = "v"
     weight: str = "simple"
@@ -23,26 +26,32 @@ class Config(Settings, kind="diffusion"):
     # how it is learned
     batch: int = 64
     lr: float = 1e-3
-    warmup: int = 50  # steps of rising learning rate; then it falls along a cosine
+    decay: str = "cosine"  # of lr; "plateau": x0.95 after 2 epochs without a smaller loss
+    warmup: int = 50  # steps of rising lr before the cosine
     beta2: float = 0.99
+    weight_decay: float = 0.0
     grad_clip: float = 1.0
     ema: float = 0.995
     # what is made of it
     sampler: str = "ddim"
     sample_steps: int = 50
     n_judged: int = 500  # samples in the report
-    judge_steps: int = 500  # training steps of the classifier that judges them
+    judge_steps: int = 500  # training steps of the classifier that judges images
+    floor_draws: int = 134  # curves only: draws of x_t at each t for the least possible loss
 
     choices = {
-        "model": ("unet",),
-        "schedule": ("linear", "cosine", "sigmoid"),
+        "model": ("unet", "transformer", "lab_unet"),
+        "schedule": ("linear", "cosine", "sigmoid", "lab", "lab_repaired"),
+        "times": ("uniform", "stratified"),
         "predicts": ("eps", "x0", "v", "score"),
         "variance": ("posterior", "beta", "learned"),
+        "decay": ("cosine", "plateau"),
         "weight": ("simple", "vlb", "snr", "min_snr", "p2"),
         "sampler": ("ddpm", "ddim", "euler", "heun", "dpmpp_2m"),
     }
     at_least = {
         "T": 1, "batch": 1, "warmup": 0, "sample_steps": 1, "judge_steps": 1, "n_judged": 10,
+        "weight_decay": 0, "floor_draws": 1,
     }  # fmt: skip
     positive = ("lr", "grad_clip")
     fractions = ("ema", "beta2")
@@ -52,6 +61,13 @@ class Config(Settings, kind="diffusion"):
         if self.sample_steps > self.T:
             raise ConfigError(
                 f"sample_steps = {self.sample_steps} visits more times than there are: T = {self.T}"
+            )
+        if self.decay == "plateau" and self.warmup:
+            raise ConfigError(f"decay = 'plateau' has no warm-up: warmup is 0, not {self.warmup}")
+        if self.schedule == "lab_repaired" and self.T <= LAB_T:
+            raise ConfigError(
+                f"schedule = 'lab_repaired' goes on after the lab's {LAB_T} steps: T must be more, "
+                f"got {self.T}"
             )
 
     def run(self, folder, saved=None, **options):

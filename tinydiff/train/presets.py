@@ -15,6 +15,27 @@ _DIGITS = Config(
     sampler="ddpm",
     judge_steps=600,
 )
+_LAB1 = Config(
+    name="lab1",
+    about="the lecture's first lab as it stands: a Transformer on curves of two bumps",
+    task="gmm",
+    data="gmm",
+    model="transformer",
+    schedule="lab",
+    T=150,
+    times="uniform",
+    predicts="eps",
+    steps=8000,
+    batch=50,
+    lr=3e-4,
+    decay="plateau",
+    warmup=0,
+    beta2=0.999,
+    grad_clip=0.25,
+    ema=0.0,  # the lab averages no weights
+    sampler="ddpm",
+    sample_steps=150,
+)
 _ALL = (
     _DIGITS,
     _DIGITS.changed(
@@ -22,6 +43,25 @@ _ALL = (
             "name": "digits-learned",
             "about": "the same, and the variance of every step is learned; for `tinydiff bound`",
             "variance": "learned",
+        }
+    ),
+    _LAB1,
+    _LAB1.changed(
+        {
+            "name": "lab1-best",
+            "about": "the same size, repaired: a process that ends in noise; v, warm-up, averages",
+            "net": {"dropout": 0.0, "time": "waves"},
+            "schedule": "lab_repaired",
+            "T": 200,
+            "times": "stratified",
+            "predicts": "v",
+            "lr": 1e-3,
+            "decay": "cosine",
+            "warmup": 200,
+            "beta2": 0.99,
+            "grad_clip": 1.0,
+            "ema": 0.999,
+            "sample_steps": 200,
         }
     ),
 )

@@ -1,6 +1,26 @@
-"""The report on what was learned: figures, bars, and the table of both."""
+"""The report on what was learned: what it is made of; figures, bars, and the table of both."""
 
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Run(NamedTuple):
+    """A finished run of a diffusion model: what a report on it is made of.
+
+    model: with averaged weights; frames: [(t, x)], the samples as they came about, t falling to 0.
+    """
+
+    folder: Path
+    config: Any
+    model: Any
+    process: Any
+    data: Any
+    held_out: Any
+    frames: list
+
+    @property
+    def samples(self):
+        return self.frames[-1][1]
 
 
 class Figure(NamedTuple):

@@ -8,11 +8,16 @@ Parts run in threads: NumPy lets go of the interpreter while it computes.
 
 import copy
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from contextvars import copy_context
 
 from ..nn import BatchNorm, Dropout
+
+
+class OneShardWarning(UserWarning):
+    """A model must see its batches whole, so that threads compute inside operations only."""
 
 
 class Shards:
@@ -21,13 +26,8 @@ class Shards:
     def __init__(self, model, n):
         if n < 1:
             raise ValueError(f"a batch is cut into at least 1 shard, got {n}")
-        for name, module in model.modules().items():
-            drops = isinstance(module, Dropout) and module.p
-            if n > 1 and (drops or isinstance(module, BatchNorm)):
-                raise ValueError(
-                    f"{name} ({type(module).__name__}) looks beyond one shard of the batch: train "
-                    "this model with --threads 1"
-                )
+        if n > 1 and (name := beyond_a_shard(model)):
+            raise ValueError(f"{name} looks beyond one shard of the batch: use 1 shard")
         self.model = model
         self.replicas = [model] + [_replica(model) for _ in range(n - 1)]
         self.pool = ThreadPoolExecutor(n - 1) if n > 1 else None
@@ -78,13 +78,39 @@ def _replica(model):
     return replica
 
 
-def one_thread_each():
-    """A context in which BLAS uses one thread for each product, as shards want it."""
+def beyond_a_shard(model):
+    """The name of a layer that needs the whole batch, or its random numbers in order; or None."""
+    for name, module in model.modules().items():
+        if isinstance(module, BatchNorm) or (isinstance(module, Dropout) and module.p):
+            return f"{name} ({type(module).__name__})"
+    return None
+
+
+def shards_for(model, threads):
+    """How many shards to use on `threads` threads: as many, or 1 with an OneShardWarning."""
+    if threads > 1 and (name := beyond_a_shard(model)):
+        warnings.warn(
+            f"{name} looks beyond one shard of a batch, so batches stay whole, and threads are "
+            "used only inside matrix products",
+            OneShardWarning,
+            stacklevel=2,
+        )
+        return 1
+    return threads
+
+
+def blas_threads(n):
+    """A context in which BLAS uses n threads for each product."""
     try:
         from threadpoolctl import threadpool_limits
     except ImportError:
         return nullcontext()
-    return threadpool_limits(1, user_api="blas")
+    return threadpool_limits(n, user_api="blas")
+
+
+def one_thread_each():
+    """A context in which BLAS uses one thread for each product, as shards want it."""
+    return blas_threads(1)
 
 
 def cores():

@@ -7,29 +7,38 @@ nothing and waits for nothing.
 
 from ..backend import device_of, standard_normal, to_device_of
 from ..diffusion import bound
-from ..optim import EMA, Adam, clip_grad_norm, cosine
+from ..optim import EMA, AdamW, clip_grad_norm, cosine
 from .build import build
 from .loop import Learner
-from .shards import Shards
+from .plateau import Plateau
+from .shards import Shards, shards_for
 
 
 class Trainer(Learner):
     """A diffusion model and what trains it.
 
     config: Config; x: (N, ...) float32 rows of data on the host; threads: how many parts of a batch
-    are computed side by side. Parameters are made on the current device.
+    are computed side by side, if the model can be computed on parts. Parameters are made on the
+    current device.
     """
 
     def __init__(self, config, x, threads=1):
         super().__init__(config, len(x))
         self.x = x
         self.model, self.process = build(config, self.rng)
-        self.optimizer = Adam(self.model, config.lr, betas=(0.9, config.beta2))
+        self.optimizer = AdamW(
+            self.model, config.lr, betas=(0.9, config.beta2), weight_decay=config.weight_decay
+        )
         self.average = EMA(self.model, config.ema)
         self.owners = {"model": self.model, "ema": self.average, "optim": self.optimizer}
-        self.lr = cosine(config.lr, max(config.steps, config.warmup + 1), config.warmup)
-        self.times = bound.StratifiedT(config.T)
-        self.shards = Shards(self.model, threads)
+        if config.decay == "plateau":
+            self.plateau = Plateau(self.optimizer, -(-len(x) // config.batch))
+            self.owners["plateau"] = self.plateau
+        else:
+            self.lr = cosine(config.lr, max(config.steps, config.warmup + 1), config.warmup)
+        times = bound.StratifiedT if config.times == "stratified" else bound.UniformT
+        self.times = times(config.T)
+        self.shards = Shards(self.model, shards_for(self.model, threads))
 
     def batch(self):
         """The next batch, uploaded: x0, t and the bound's Rows of t."""
@@ -45,10 +54,13 @@ class Trainer(Learner):
         self.optimizer.zero_grad()
         loss = self.shards.gradient(self.loss, x0, t, eps, *rows)
         norm = clip_grad_norm(self.model, self.settings.grad_clip)
-        self.optimizer.lr = self.lr(self.step)
+        if self.settings.decay == "cosine":
+            self.optimizer.lr = self.lr(self.step)
         self.optimizer.step()
         self.average.update()
         self.step += 1
+        if self.settings.decay == "plateau":
+            self.plateau.note(loss)
         return loss, norm
 
     def loss(self, model, x0, t, eps, *rows):

@@ -23,6 +23,7 @@ def loss_curve(step, loss, what, floor=None):
         ax.axhline(floor[0], color=ORANGE, lw=1.5, ls="--", label=floor[1])
     if len(loss):
         low, high = np.min(loss), np.quantile(loss, 0.99)
+        low = low if floor is None else min(low, floor[0])
         ax.set_ylim(0.9 * low, max(1.1 * high, low + 1e-12))
         ax.set_yscale("log")
         ax.legend(frameon=False)

@@ -1,0 +1,75 @@
+"""The Transformer of the lecture's first lab: a noisy curve in, what the model predicts of it out.
+
+Every point of the curve is a token. Attention lets each look at all the others, so that a bump is
+seen as a whole wherever it stands. Sources: nus-l8, first lab; Vaswani et al. 2017; Xiong et al.
+2020 (the norm before each branch).
+"""
+
+from ..nn import (
+    Dropout,
+    Embedding,
+    LayerNorm,
+    Linear,
+    Module,
+    MultiHeadAttention,
+    on_device_of,
+    sinusoidal,
+)
+from ..ops import relu, reshape
+from ..parameter import Parameter
+
+
+class Block(Module):
+    """x -> y + mlp(norm2(y)),  y = x + attend(norm1(x))         x: (N, L, d) -> (N, L, d)
+
+    mlp: Linear(d, 4d), ReLU, Linear(4d, d). Dropout thins out what each branch adds.
+    """
+
+    def __init__(self, d, heads, dropout, *, rng):
+        self.norm1, self.attend = LayerNorm(d), MultiHeadAttention(d, heads, rng=rng)
+        self.norm2 = LayerNorm(d)
+        self.widen, self.narrow = Linear(d, 4 * d, rng=rng), Linear(4 * d, d, rng=rng)
+        self.drop = Dropout(dropout, rng=rng)
+
+    def forward(self, x):
+        x = x + self.drop(self.attend(self.norm1(x)))
+        return x + self.drop(self.narrow(relu(self.widen(self.norm2(x)))))
+
+
+class Transformer(Module):
+    """model(xt, t): what the model predicts for noisy curves xt (N, n, 1), shaped like xt.
+
+    t: 1 ... T, an int, or ints (N,) on the host or on the device of xt. n: points of a curve; d:
+    size of a token; time: "table", a learned vector for each t, or "waves", a linear map of
+    sines and cosines of t, which times close to each other share. outputs: channels of the result,
+    2 for a model that gives a learned variance as well. The defaults are the lab's: 842,241
+    parameters. rng: np.random.Generator of the initial weights, and of the dropout's masks.
+
+    W of the position table starts as N(0, 1), like every Embedding.
+    """
+
+    def __init__(
+        self, n=100, T=150, d=128, heads=4, blocks=4, dropout=0.01, time="table", outputs=1, *, rng
+    ):
+        if time not in ("table", "waves"):
+            raise ValueError(f"time is 'table' or 'waves', got {time!r}")
+        self.time, self.d = time, d
+        self.embed = Linear(1, d, rng=rng)
+        self.position = Parameter(rng.standard_normal((n, d)))
+        self.table = Embedding(T, d, rng=rng) if time == "table" else None
+        self.waves = Linear(d, d, rng=rng) if time == "waves" else None
+        self.when = Linear(d, d, rng=rng)
+        self.blocks = [Block(d, heads, dropout, rng=rng) for _ in range(blocks)]
+        self.norm, self.last = LayerNorm(d), Linear(d, outputs, rng=rng)
+
+    def forward(self, xt, t):
+        n = self.position.shape[0]
+        if xt.ndim != 3 or xt.shape[1:] != (n, 1):
+            raise ValueError(f"this Transformer needs curves (N, {n}, 1), got {xt.shape}")
+        t = on_device_of(t, xt)
+        e = self.table(t - 1) if self.waves is None else self.waves(sinusoidal(t, self.d))
+        e = reshape(self.when(relu(e)), (xt.shape[0], 1, self.d))  # the same for every token
+        x = self.embed(xt) + self.position
+        for block in self.blocks:
+            x = block(x + e)
+        return self.last(self.norm(x))
