@@ -2,6 +2,7 @@
 
 from ..backend.errors import ConfigError
 from .config import Config
+from .vae import Vae
 
 _DIGITS = Config(
     name="digits",
@@ -23,6 +24,18 @@ _ALL = (
             "about": "the same, and the variance of every step is learned; for `tinydiff bound`",
             "variance": "learned",
         }
+    ),
+    Vae(
+        name="vae",
+        about="variational autoencoder of digits, 8 latent numbers; half a minute on 2 cores",
+        steps=2500,
+    ),
+    Vae(
+        name="vae-plane",
+        about="the same with 2 latent numbers, to look at",
+        task="vae",
+        latent=2,
+        steps=2500,
     ),
 )
 

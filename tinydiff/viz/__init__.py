@@ -4,5 +4,6 @@ Images are grey, -1 white and 1 black, as ink on paper.
 """
 
 from .pictures import animate, grid, loss_curve, mosaic, noising
+from .plane import field, over_lines, scatter
 from .style import save
 from .tape import draw

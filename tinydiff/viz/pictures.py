@@ -23,8 +23,9 @@ def loss_curve(step, loss, what, floor=None):
         ax.axhline(floor[0], color=ORANGE, lw=1.5, ls="--", label=floor[1])
     if len(loss):
         low, high = np.min(loss), np.quantile(loss, 0.99)
-        ax.set_ylim(0.9 * low, max(1.1 * high, low + 1e-12))
-        ax.set_yscale("log")
+        if low > 0:  # minus a bound, or a game's value, may have either sign
+            ax.set_ylim(0.9 * low, max(1.1 * high, low + 1e-12))
+            ax.set_yscale("log")
         ax.legend(frameon=False)
     ax.set(xlabel="step", ylabel=what)
     ax.yaxis.set_major_formatter("{x:g}")
