@@ -6,9 +6,10 @@ log p = -grad f, does without it, which is why diffusion models learn scores, an
 below train f by its score alone. Sources: ub-slides; Hyvarinen 2005; Vincent 2011; Song et al. 2019.
 """
 
+from ..backend import xp_of
 from ..nn import Module
 from ..ops import log, logsumexp, mean, square, sum
-from ..tape import grad
+from ..tape import grad, vjp
 from ..tensor import Tensor
 from .mlp import mlp
 
@@ -28,6 +29,16 @@ def score(f):
     no Z."""
     slope = grad(lambda x: sum(f(x)))
     return lambda x: -slope(x)
+
+
+def potential(f):
+    """The function x (N, d) -> (f (N,), grad f (N, d)) of an array, for f of Tensors, row by row."""
+
+    def both(x):
+        energies, pull = vjp(f, x)
+        return energies.data, pull(xp_of(x).ones_like(energies.data))[0]
+
+    return both
 
 
 class Energy(Module):

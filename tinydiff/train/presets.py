@@ -2,6 +2,7 @@
 
 from ..backend.errors import ConfigError
 from .config import Config
+from .energy import EnergyModel
 from .vae import Vae
 
 _DIGITS = Config(
@@ -36,6 +37,11 @@ _ALL = (
         task="vae",
         latent=2,
         steps=2500,
+    ),
+    EnergyModel(
+        name="energy",
+        about="energy of two moons by denoising score matching, log Z by two routes; a minute",
+        steps=3000,
     ),
 )
 
