@@ -53,7 +53,8 @@ def test_the_gap_of_the_best_critic_is_the_way_that_mass_goes(rng):
 
 def test_between_runs_from_the_model_to_the_data():
     data, model = np.ones((3, 2)), np.full((3, 2), 3.0)
-    np.testing.assert_array_equal(between(data, model, np.array([[0], [0.5], [1]]))[:, 0], [3, 2, 1])
+    found = between(data, model, np.array([[0], [0.5], [1]]))
+    np.testing.assert_array_equal(found[:, 0], [3, 2, 1])
 
 
 def test_where_one_game_is_flat_the_other_is_not():

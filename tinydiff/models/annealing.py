@@ -1,11 +1,12 @@
 """Walks in an energy landscape: Langevin's, the same with a test, and what they say about Z.
 
-Densities exp(-f(x)) on arrays (N, d) of either library, given by `potential(x) -> (f, grad f)`, (N,)
-and (N, d). Noise is an argument: noise(shape) -> N(0, 1) array, uniform(shape) -> (0, 1] array.
+Densities exp(-f(x)) on arrays (N, d) of either library, given by `potential(x) -> (f, grad f)`,
+(N,) and (N, d). Noise is an argument: noise(shape) -> N(0, 1) array, uniform(shape) -> (0, 1].
 Sources: Roberts and Tweedie 1996; Neal 2001.
 """
 
 import math
+from itertools import pairwise
 
 from ..backend import xp_of
 
@@ -56,7 +57,7 @@ def annealed_log_weights(potential, width, x, betas, step, noise, uniform):
     """
     constant = x.shape[-1] / 2 * math.log(2 * math.pi * width**2)  # exp(-f_0) integrates to 1
     here, log_w = potential(x), 0.0
-    for before, b in zip(betas, betas[1:]):
+    for before, b in pairwise(betas):
         log_w = log_w - (b - before) * (here[0] - _bowl(x, width) - constant)
 
         def mixed(x, here, b=b):

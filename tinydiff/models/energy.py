@@ -3,7 +3,8 @@
 Z, the partition function, makes the density integrate to 1. It is a sum over the whole space, so it
 can be had only on a grid in low dimension, or by walking there (`annealing.py`); the score, grad
 log p = -grad f, does without it, which is why diffusion models learn scores, and why the losses
-below train f by its score alone. Sources: ub-slides; Hyvarinen 2005; Vincent 2011; Song et al. 2019.
+below train f by its score alone.
+Sources: ub-slides; Hyvarinen 2005; Vincent 2011; Song et al. 2019.
 """
 
 from ..backend import xp_of
@@ -15,7 +16,7 @@ from .mlp import mlp
 
 
 def log_partition(energies, weights):
-    """log Z = log sum_i w_i exp(-f(x_i)): f at the nodes x_i of a quadrature with weights w_i > 0."""
+    """log Z = log sum_i w_i exp(-f(x_i)): f at the nodes x_i of a quadrature, weights w_i > 0."""
     return logsumexp(log(weights) - energies)
 
 
@@ -32,7 +33,7 @@ def score(f):
 
 
 def potential(f):
-    """The function x (N, d) -> (f (N,), grad f (N, d)) of an array, for f of Tensors, row by row."""
+    """The function x (N, d) -> (f (N,), grad f (N, d)) of arrays, for f of Tensors, row by row."""
 
     def both(x):
         energies, pull = vjp(f, x)
@@ -83,7 +84,7 @@ def explicit_loss(f, x):
 
 
 def sliced_loss(f, x, v):
-    """E [1/2 |s|^2 + v^T (ds/dx) v], s = -grad f, v ~ N(0, I): explicit_loss with one gradient more.
+    """E [1/2 |s|^2 + v^T (ds/dx) v], s = -grad f, v ~ N(0, I): one gradient more instead of d.
 
     E v v^T = I, so the mean of v^T J v over v is tr J = div s; and v^T J v = v . grad (v . s).
     x, v: (N, d) arrays, a direction for each row.

@@ -6,8 +6,10 @@ Wasserstein's game has a critic in the place of l, any function with slope 1.
 Sources: Goodfellow et al. 2014; Arjovsky et al. 2017; Gulrajani et al. 2017.
 """
 
-from ..ops import mean, sigmoid, softplus, sqrt, square, sum
+from ..nn import Module
+from ..ops import mean, relu, sigmoid, softplus, sqrt, square, sum
 from ..tape import grad
+from .mlp import mlp
 
 
 def optimal_discriminator(log_data, log_model):
@@ -62,3 +64,28 @@ def gradient_penalty(critic, x):
     """
     slope = grad(lambda x: sum(critic(x)))(x)
     return square(sqrt(sum(square(slope), axis=-1) + 1e-12) - 1)
+
+
+class Generator(Module):
+    """x = unit MLP(z): draws z (N, latent) ~ N(0, I) to points (N, d), unit: about their scale."""
+
+    def __init__(self, latent, hidden, d=2, unit=1 / 3, *, rng):
+        self.latent, self.unit = latent, unit
+        self.net = mlp(latent, *hidden, d, activation=relu, rng=rng)
+
+    def forward(self, z):
+        return self.net(z) * self.unit
+
+
+class Critic(Module):
+    """f(x) = unit MLP(x / unit), (N, d) -> (N,).
+
+    The slope of f is that of the MLP, and unit is the length on which it bends: details much
+    smaller than that it would learn late.
+    """
+
+    def __init__(self, hidden, d=2, unit=1 / 3, *, rng):
+        self.net, self.unit = mlp(d, *hidden, 1, activation=relu, rng=rng), unit
+
+    def forward(self, x):
+        return self.net(x * (1 / self.unit))[..., 0] * self.unit

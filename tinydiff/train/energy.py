@@ -104,7 +104,7 @@ def noised_moons(x, sigma, nodes=200):
     arcs = np.concatenate([np.stack(moons(np.full(nodes, k), u), axis=-1) for k in (0, 1)])
     v, x = NOISE**2 + sigma**2, np.asarray(x, np.float64)
     apart = REACH * arcs - x[:, None]
-    terms = np.log(np.tile(weight, 2) / 2) - (apart**2).sum(axis=-1) / (2 * v) - np.log(2 * np.pi * v)
+    terms = np.log(np.tile(weight, 2) / (4 * np.pi * v)) - (apart**2).sum(axis=-1) / (2 * v)
     highest = terms.max(axis=1, keepdims=True)
     parts = np.exp(terms - highest)
     total = parts.sum(axis=1, keepdims=True)
@@ -120,10 +120,8 @@ def report(learner, test):
         exact_log_p, exact = noised_moons(noised, sigma)
         made = at(model, noised)
         off = ((-made[1] - exact) ** 2).sum() / (exact**2).sum()
-        grid = np.linspace(-EDGE, EDGE, NODES)
-        places = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
-        cell = (grid[1] - grid[0]) ** 2  # the ends' half weights do not matter: p is 0 there
-        energies = at(model, places)[0]
+        cell = (2 * EDGE / (NODES - 1)) ** 2  # the half weights of the ends do not matter
+        energies = at(model, square(EDGE, NODES))[0]
         by_grid = float(log_partition(energies, np.full(len(energies), cell)))
         by_walks, error = annealed(model, rng)
         walked = walk(model, rng, NOISE**2 + sigma**2)
@@ -139,6 +137,12 @@ def report(learner, test):
             Figure("mean exact log density, samples", noised_moons(walked, sigma)[0].mean()),
         ]
         return found, {"density.png": picture(model, by_grid, walked)}
+
+
+def square(reach, n):
+    """The places (n^2, 2) of a grid on [-reach, reach]^2, row by row."""
+    grid = np.linspace(-reach, reach, n)
+    return np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
 
 
 def at(model, x, rows=4096):
@@ -194,9 +198,6 @@ def draws(model, rng):
 
 def picture(model, log_z, samples):
     """The learned density as a shade, its score as arrows, samples as dots."""
-    fine, coarse = (
-        np.stack(np.meshgrid(g, g), axis=-1) for g in (np.linspace(-SHOWN, SHOWN, n) for n in (161, 27))
-    )
-    density = np.exp(log_density(at(model, fine.reshape(-1, 2))[0], log_z)).reshape(161, 161)
-    arrows = -at(model, coarse.reshape(-1, 2))[1].reshape(27, 27, 2)
+    density = np.exp(log_density(at(model, square(SHOWN, 161))[0], log_z)).reshape(161, 161)
+    arrows = -at(model, square(SHOWN, 27))[1].reshape(27, 27, 2)
     return viz.field(density, arrows, samples, SHOWN, "The learned density and its score")

@@ -3,6 +3,7 @@
 from ..backend.errors import ConfigError
 from .config import Config
 from .energy import EnergyModel
+from .gan import Gan
 from .vae import Vae
 
 _DIGITS = Config(
@@ -37,6 +38,18 @@ _ALL = (
         task="vae",
         latent=2,
         steps=2500,
+    ),
+    Gan(
+        name="gan",
+        about="WGAN-GP on a ring of 8 Gaussians; under a minute",
+        steps=1500,
+    ),
+    Gan(
+        name="gan-ns",
+        about="the same networks in the first, non-saturating game",
+        task="gan",
+        objective="non-saturating",
+        steps=1500,
     ),
     EnergyModel(
         name="energy",
