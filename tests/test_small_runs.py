@@ -1,6 +1,8 @@
 """The kinds of runs beside diffusion: each trains, stops and goes on, reports and draws."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -57,10 +59,14 @@ def test_a_run_reports_and_draws(settings, tmp_path):
     saved = json.loads((tmp_path / "report.json").read_text())
     assert [row["what"] for row in saved["figures"]] == [figure.what for figure in report]
     assert from_dict(json.loads((tmp_path / "config.json").read_text())["config"]) == settings
-    with pytest.raises(td.CheckpointError, match=f"of kind {settings.kind}"):
-        from tinydiff.train.build import open_run
 
-        open_run(tmp_path)
+
+def test_a_fresh_process_knows_the_kind_of_a_run(tmp_path):
+    """What has not been imported yet is not unknown: `tinydiff sample` says what the folder has."""
+    learner(RUNS["energy"]).save(tmp_path / "checkpoint.npz")
+    code = f"from tinydiff.train.build import open_run; open_run({str(tmp_path)!r})"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "a run of kind energy, not a diffusion model" in found.stderr
 
 
 @pytest.mark.parametrize("settings", RUNS.values(), ids=RUNS)

@@ -34,13 +34,13 @@ class Gan(Settings, kind="gan"):
     """The settings of a generative adversarial network of points in the plane."""
 
     objective: str = "wasserstein"
-    penalty: float = 0.3  # the weight of the critic's slope; of the Wasserstein game only
+    penalty: float = 0.1  # the weight of the critic's slope; of the Wasserstein game only
     critic_steps: int = 3  # for one of the generator
     latent: int = 2
-    hidden: int = 128
+    hidden: int = 64
     layers: int = 3
     batch: int = 768  # rows that all the critic's steps share
-    lr: float = 1e-3
+    lr: float = 2e-3
     ema: float = 0.99
 
     choices = {"objective": ("wasserstein", "non-saturating")}
