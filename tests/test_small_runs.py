@@ -15,6 +15,7 @@ from tinydiff.data.points import BLOBS, NOISE, REACH
 from tinydiff.train import checkpoint, energy, gan, vae
 from tinydiff.train.loop import train
 from tinydiff.train.metrics import columns
+from tinydiff.train.presets import find
 from tinydiff.train.settings import from_dict
 
 TINY = {"steps": 4, "batch": 12, "log_every": 2, "save_every": 3, "hidden": 8}
@@ -163,3 +164,28 @@ def test_a_latent_space_is_shown_in_the_plane(rng):
     assert abs(np.corrcoef(found[:, 0], wide[:, 1])[0, 1]) > 0.99
     assert abs(np.corrcoef(found[:, 1], wide[:, 3])[0, 1]) > 0.99
     assert vae.plane(z[:, :1]).shape == (30, 2)
+
+
+# --- the presets, whole
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["vae", "vae-plane", "gan", "energy"])
+def test_a_preset_meets_its_bars(name, tmp_path, monkeypatch):
+    monkeypatch.undo()  # the report is measured in full
+    report = find(name=name).run(tmp_path)
+    assert any(figure.ok for figure in report)
+    assert all(figure.ok is not False for figure in report), report
+
+
+@pytest.mark.slow
+def test_the_wasserstein_game_covers_all_modes_from_most_seeds(tmp_path, monkeypatch):
+    """9 of 10, as a game that is played by chance may be lost by chance."""
+    monkeypatch.undo()
+    won = 0
+    for seed in range(10):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        report = find(name="gan").changed({"seed": seed}).run(folder)
+        won += all(figure.ok is not False for figure in report)
+    assert won >= 9

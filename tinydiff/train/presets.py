@@ -54,7 +54,7 @@ _ALL = (
     EnergyModel(
         name="energy",
         about="energy of two moons by denoising score matching, log Z by two routes; a minute",
-        steps=3000,
+        steps=2000,
     ),
 )
 
