@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from double import forbid
 from train_cases import assert_equal, state
 
 import tinydiff as td
@@ -87,6 +88,24 @@ def test_stopping_changes_nothing(settings, tmp_path):
     one, other = (columns(tmp_path / name / "metrics.csv") for name in "ab")
     for name in ("step", "epoch", "loss", "lr", "grad_norm"):
         np.testing.assert_array_equal(one[name], other[name])
+
+
+@pytest.mark.parametrize("settings", RUNS.values(), ids=RUNS)
+def test_a_step_moves_nothing_and_waits_for_nothing(settings):
+    """Only the rows of data go up, once a step."""
+    before = td.get_device()
+    td.set_device("double")
+    try:
+        trained = learner(settings)
+        for _ in range(2):
+            with forbid("d2h", "sync") as counts:
+                batch = trained.batch()
+            assert counts == {"h2d": 1}
+            with forbid("h2d", "d2h", "sync"):
+                loss, norm = trained.update(*batch)
+        assert np.isfinite([loss.item(), norm.item()]).all()
+    finally:
+        td.set_device(before)
 
 
 @pytest.mark.parametrize("name", ["vae-gaussian", "gan", "energy"])
