@@ -41,7 +41,7 @@ _ALL = (
     ),
     Gan(
         name="gan",
-        about="WGAN-GP on a ring of 8 Gaussians; under a minute",
+        about="WGAN-GP on a ring of 8 Gaussians; half a minute",
         steps=1500,
     ),
     Gan(
@@ -53,7 +53,7 @@ _ALL = (
     ),
     EnergyModel(
         name="energy",
-        about="energy of two moons by denoising score matching, log Z by two routes; a minute",
+        about="energy of two moons by denoising score matching, log Z by two routes; half a minute",
         steps=2000,
     ),
 )

@@ -35,7 +35,8 @@ PROTOCOL = (
     "log p(z) of the same draws instead. Their difference is measured in standard errors of its "
     "mean over rows and draws. Importance bound: log of the mean weight of a row's draws (Burda et "
     "al. 2016). Bits per dimension: nats / (d log 2), of a probability where the likelihood is "
-    "discretized; a Gaussian density is multiplied by the width of a level."
+    "discretized; a Gaussian density is multiplied by the width of a level, and compares with no "
+    "probability: it may stand on the levels like spikes."
 )
 
 
