@@ -12,9 +12,9 @@ _REDUCE = ("axis", "dtype", "out", "keepdims")
 _EXTREME = ("axis", "out", "keepdims")
 
 _ELEMENTWISE = (
-    "abs add ceil cos divide equal exp expm1 floor greater greater_equal isfinite isinf isnan less "
-    "less_equal log log1p logaddexp logical_and logical_not logical_or maximum minimum multiply "
-    "negative not_equal power reciprocal rint sign sin sqrt square subtract tan tanh"
+    "abs add arctan2 ceil cos divide equal exp expm1 floor greater greater_equal isfinite isinf "
+    "isnan less less_equal log log1p logaddexp logical_and logical_not logical_or maximum minimum "
+    "multiply negative not_equal power reciprocal rint sign sin sqrt square subtract tan tanh"
 )
 
 NAMES = {

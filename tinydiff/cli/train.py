@@ -6,18 +6,20 @@ import warnings
 from pathlib import Path
 
 DESCRIPTION = """\
-Train a diffusion model, sample from it, judge the samples, draw pictures.
+Train a model, sample from it, judge the samples, draw pictures.
 
   tinydiff train                             the preset `digits` in runs/digits
   tinydiff train gmm                         the lecture's first lab, in runs/lab1
   tinydiff train --steps 200 --out runs/try  a shorter training, elsewhere
   tinydiff train --config my.toml            settings from a file (any of those in config.json)
   tinydiff train --resume                    go on where Ctrl-C stopped it
+  tinydiff train gan                         another kind: vae, gan, energy
   tinydiff train --list                      the presets
 
 A folder holds one run: config.json (all settings), metrics.csv (a row for each step),
-checkpoint.npz, report.json, loss.png, forward.png, samples.png, reverse.gif. The exit status is
-0 if every bar of the report is met, 1 if one is not, 130 if training was interrupted.
+checkpoint.npz, report.json, loss.png and the pictures of its kind, such as forward.png, samples.png
+and reverse.gif of a diffusion model. The exit status is 0 if every bar of the report is met, 1 if
+one is not, 130 if training was interrupted.
 """
 
 

@@ -1,1 +1,2 @@
-"""Networks for the diffusion process to call, and the classifier that judges what they make."""
+"""Networks for the diffusion process to call, the classifier that judges what they make, and the
+other families of generative models."""

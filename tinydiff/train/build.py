@@ -86,6 +86,8 @@ def sampling(config, model, process, n, shape, rng):
 
 def settings_of(saved):
     """The Settings of a loaded checkpoint. Raises CheckpointError if it does not fit."""
+    from . import presets  # noqa: F401  which makes every kind of run known
+
     try:
         return from_dict(saved["config"])
     except ConfigError as error:

@@ -2,6 +2,9 @@
 
 from ..backend.errors import ConfigError
 from .config import Config
+from .energy import EnergyModel
+from .gan import Gan
+from .vae import Vae
 
 _DIGITS = Config(
     name="digits",
@@ -63,6 +66,35 @@ _ALL = (
             "ema": 0.999,
             "sample_steps": 200,
         }
+    ),
+    Vae(
+        name="vae",
+        about="variational autoencoder of digits, 8 latent numbers; half a minute on 2 cores",
+        steps=2500,
+    ),
+    Vae(
+        name="vae-plane",
+        about="the same with 2 latent numbers, to look at",
+        task="vae",
+        latent=2,
+        steps=2500,
+    ),
+    Gan(
+        name="gan",
+        about="WGAN-GP on a ring of 8 Gaussians; half a minute",
+        steps=1500,
+    ),
+    Gan(
+        name="gan-ns",
+        about="the same networks in the first, non-saturating game",
+        task="gan",
+        objective="non-saturating",
+        steps=1500,
+    ),
+    EnergyModel(
+        name="energy",
+        about="energy of two moons by denoising score matching, log Z by two routes; half a minute",
+        steps=2000,
     ),
 )
 

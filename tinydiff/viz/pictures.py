@@ -24,8 +24,9 @@ def loss_curve(step, loss, what, floor=None):
     if len(loss):
         low, high = np.min(loss), np.quantile(loss, 0.99)
         low = low if floor is None else min(low, floor[0])
-        ax.set_ylim(0.9 * low, max(1.1 * high, low + 1e-12))
-        ax.set_yscale("log")
+        if low > 0:  # minus a bound, or a game's value, may have either sign
+            ax.set_ylim(0.9 * low, max(1.1 * high, low + 1e-12))
+            ax.set_yscale("log")
         ax.legend(frameon=False)
     ax.set(xlabel="step", ylabel=what)
     ax.yaxis.set_major_formatter("{x:g}")

@@ -1,0 +1,188 @@
+"""`tinydiff train vae`: a variational autoencoder of images, and the figures of its bound."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from .. import viz
+from ..backend import device_of, standard_normal, to_device_of, to_host
+from ..data import load
+from ..diffusion import decoder
+from ..models.latent import lerp, slerp
+from ..models.vae import (
+    VAE,
+    gaussian_kl,
+    gaussian_log_likelihood,
+    importance_bound,
+    reparametrise,
+    sampled_kl,
+)
+from ..ops import mean
+from ..optim import EMA, Adam, clip_grad_norm, cosine
+from ..tensor import no_grad
+from . import plain
+from .loop import Learner
+from .report import Figure
+from .settings import Settings
+
+DRAWS = 200  # of z for each held-out row
+PICTURED = 100  # samples in the grid
+PROTOCOL = (
+    f"Held-out rows, averaged weights, {DRAWS} draws of z for each row. Bound: log p(x | z) of the "
+    "draws minus the divergence in closed form, averaged; by Monte Carlo: with log q(z | x) - "
+    "log p(z) of the same draws instead. Their difference is measured in standard errors of its "
+    "mean over rows and draws. Importance bound: log of the mean weight of a row's draws (Burda et "
+    "al. 2016). Bits per dimension: nats / (d log 2), of a probability where the likelihood is "
+    "discretized; a Gaussian density is multiplied by the width of a level, and compares with no "
+    "probability: it may stand on the levels like spikes."
+)
+
+
+@dataclass(frozen=True)
+class Vae(Settings, kind="vae"):
+    """The settings of a variational autoencoder."""
+
+    data: str = "digits"
+    latent: int = 8
+    hidden: int = 256  # the width of both hidden layers
+    likelihood: str = "discretized"
+    batch: int = 128
+    lr: float = 2e-3
+    warmup: int = 50
+    ema: float = 0.99
+    grad_clip: float = 100.0  # of a loss in nats per image, not per pixel
+
+    choices = {"likelihood": ("discretized", "gaussian")}
+    at_least = {"batch": 1, "latent": 1, "hidden": 1, "warmup": 0}
+    positive = ("lr", "grad_clip")
+    fractions = ("ema",)
+
+    def run(self, folder, saved=None, *, threads=1, versions=None, show=lambda *_: None):
+        learner = VaeLearner(self, load(self.data))
+        return plain.run(
+            learner, folder, saved, measure=lambda: report(learner, load(self.data, "test")),
+            what="minus the bound, nats per image", protocol=PROTOCOL, versions=versions, show=show,
+        )  # fmt: skip
+
+
+class VaeLearner(Learner):
+    """A VAE and what trains it on the Dataset `data`."""
+
+    def __init__(self, settings, data):
+        super().__init__(settings, len(data))
+        self.data = data
+        hidden = (settings.hidden, settings.hidden)
+        self.model = VAE(data.x.shape[1:], settings.latent, hidden, rng=self.rng)
+        self.optimizer = Adam(self.model, settings.lr)
+        self.average = EMA(self.model, settings.ema)
+        self.owners = {"model": self.model, "ema": self.average, "optim": self.optimizer}
+        self.lr = cosine(settings.lr, max(settings.steps, settings.warmup + 1), settings.warmup)
+        self.element = gaussian_log_likelihood
+        if settings.likelihood == "discretized":
+            decoder.check_levels(data.x, data.levels)
+            self.element = partial(decoder.discretized, levels=data.levels)
+
+    def batch(self):
+        """The next rows, uploaded."""
+        return (to_device_of(self.data.x[self.rows(self.step)], self.model.flat.data),)
+
+    def update(self, x):
+        """One step down minus the bound, each row with one draw of z."""
+        eps = standard_normal(self.rng, (len(x), self.model.latent), x.dtype, device_of(x))
+        self.optimizer.zero_grad()
+        loss = -mean(self.model(x, eps, self.element))
+        loss.backward()
+        norm = clip_grad_norm(self.model, self.settings.grad_clip)
+        self.optimizer.lr = self.lr(self.step)
+        self.optimizer.step()
+        self.average.update()
+        self.step += 1
+        return loss.data, norm
+
+
+def bounds(model, x, element, eps):
+    """(likelihood, closed, sampled): log p(x | z) and the divergence at each draw, (K, N) float64
+    on the host, the latter in closed form (N,) and by the draws (K, N). x: host rows; eps: (K, N,
+    latent)."""
+    with no_grad():
+        like = model.flat.data
+        x = to_device_of(x, like)
+        mean_z, log_var = (v.data for v in model.encode(x))
+        closed = gaussian_kl(mean_z, log_var)
+        rows = []
+        for noise in eps:
+            noise = to_device_of(noise, like)
+            z = reparametrise(mean_z, log_var, noise)
+            rows.append((model.log_likelihood(x, z, element).data, sampled_kl(noise, z, log_var)))
+    fetched = [to_host(a).astype(np.float64) for pair in rows for a in pair]
+    return np.stack(fetched[::2]), to_host(closed).astype(np.float64), np.stack(fetched[1::2])
+
+
+def report(learner, test):
+    """The Figures of a trained VAE on the held-out Dataset `test`, and its pictures."""
+    model, settings = learner.model, learner.settings
+    rng = np.random.default_rng(settings.seed)
+    with learner.average.applied():
+        eps = rng.standard_normal((DRAWS, len(test), settings.latent), dtype=np.float32)
+        found = figures(*bounds(model, test.x, learner.element, eps), test, settings.likelihood)
+        return found, pictures(model, test, rng)
+
+
+def figures(likelihood, closed, sampled, test, kind):
+    """The Figures of held-out rows: the bound by two routes, and how far they are apart."""
+    d = math.prod(test.x.shape[1:])
+    per_row = likelihood.mean(axis=0) - closed
+    bound = per_row.mean()
+    apart = sampled - closed  # of mean 0 in every row, whatever the rows are
+    error = np.sqrt((apart.var(axis=0, ddof=1) / len(apart)).sum()) / apart.shape[1]
+    width = 0.0
+    if kind == "gaussian" and test.levels:
+        width = d * math.log(2 / (test.levels - 1))
+    tight = importance_bound(likelihood - sampled)
+    return [
+        Figure("bound on log p(x), nats per image", bound),
+        Figure("its standard error over the images", per_row.std(ddof=1) / math.sqrt(len(per_row))),
+        Figure("bound by Monte Carlo alone", (likelihood - sampled).mean()),
+        Figure("their difference / its standard error", abs(apart.mean()) / error, ("<=", 3)),
+        Figure("bits per dimension", -(bound + width) / (d * math.log(2))),
+        Figure("divergence from the prior, nats", closed.mean()),
+        Figure(f"importance bound of {DRAWS} draws", tight.mean()),
+        Figure("what it gains on the bound", tight.mean() - bound, (">=", 0)),
+    ]
+
+
+def pictures(model, test, rng):
+    """Reconstructions, samples, interpolations, and the held-out images in the latent plane."""
+
+    def decoded(z):
+        with no_grad():
+            return to_host(model.decode(to_device_of(np.float32(z), model.flat.data)).data)
+
+    with no_grad():
+        means = to_host(model.encode(to_device_of(test.x, model.flat.data))[0].data)
+    rows = test.x[:PICTURED].reshape(-1, 10, *test.x.shape[1:])  # a row of images, then its copy
+    copies = decoded(means[:PICTURED]).reshape(rows.shape)
+    pairs = np.stack([rows, copies], axis=1).reshape(-1, *test.x.shape[1:])
+    prior = rng.standard_normal((PICTURED, model.latent))
+    a, b = rng.permutation(means)[:10].reshape(2, 5, 1, -1).astype(np.float64)
+    u = np.linspace(0, 1, 11)[:, None]
+    ways = np.stack([lerp(a, b, u), slerp(a, b, u)], axis=1).reshape(-1, model.latent)
+    return {
+        "reconstructions.png": viz.grid(pairs, 10, "Held-out images, each row above its copy"),
+        "samples.png": viz.grid(decoded(prior), 20, f"{PICTURED} samples, unselected"),
+        "interpolation.png": viz.grid(
+            decoded(ways), len(u), "From one held-out image to another: by a line, by an arc"
+        ),
+        "latent.png": viz.scatter(plane(means), test.y, "Held-out images in the latent space"),
+    }
+
+
+def plane(z):
+    """z (N, d) in the plane: itself if d = 2, else its two axes of largest variance."""
+    if z.shape[1] == 2:
+        return z
+    centred = z - z.mean(axis=0)
+    axes = np.linalg.svd(centred, full_matrices=False)[2]
+    return np.pad(centred, ((0, 0), (0, 1)))[:, :2] if z.shape[1] == 1 else centred @ axes[:2].T

@@ -1,0 +1,56 @@
+"""Points, level lines and arrows in the plane."""
+
+import numpy as np
+
+from .style import BLUE, GREY, ORANGE, figure
+
+
+def _plane(title):
+    fig = figure(6, 6)
+    ax = fig.add_subplot()
+    ax.set_title(title, fontsize=11)
+    ax.set_aspect("equal", "datalim")
+    ax.spines[["top", "right"]].set_visible(False)
+    return fig, ax
+
+
+def scatter(points, labels, title):
+    """Points (N, 2), coloured by their labels (N,), and each label in the middle of its points."""
+    fig, ax = _plane(title)
+    ax.scatter(*points.T, c=labels, cmap="tab10", s=12, alpha=0.7, lw=0)
+    for label in np.unique(labels):
+        ax.text(*np.median(points[labels == label], axis=0), str(label), fontsize=16, ha="center")
+    return fig
+
+
+def over_lines(data, samples, height, reach, title, label):
+    """Samples (N, 2) over data (M, 2), and level lines of `height` (n, n), which `label` names.
+
+    height[i, j] belongs to x = grid[j], y = grid[i] of n numbers from -reach to reach.
+    """
+    fig, ax = _plane(title)
+    grid = np.linspace(-reach, reach, len(height))
+    lines = ax.contour(grid, grid, height, 14, cmap="viridis", linewidths=0.8)
+    fig.colorbar(lines, ax=ax, shrink=0.7, label=label)
+    ax.scatter(*data.T, s=3, color=GREY, alpha=0.4, lw=0, label="data")
+    ax.scatter(*samples.T, s=3, color=ORANGE, alpha=0.6, lw=0, label="samples")
+    ax.legend(frameon=False, markerscale=4)
+    return fig
+
+
+def field(density, arrows, samples, reach, title):
+    """A density (n, n) as a shade, arrows (m, m, 2) at their places, and samples (N, 2) on it.
+
+    density[i, j] and arrows[i, j] belong to x = grid[j], y = grid[i] of n or m numbers from -reach
+    to reach. Arrows are drawn with the root of their length, so that short ones can be seen.
+    """
+    fig, ax = _plane(title)
+    span = (-reach, reach, -reach, reach)
+    ax.imshow(density, origin="lower", extent=span, cmap="Greys", interpolation="bilinear")
+    ax.scatter(*samples.T, s=3, color=ORANGE, alpha=0.5, lw=0, label="Langevin samples")
+    places = np.linspace(-reach, reach, len(arrows))
+    length = np.linalg.norm(arrows, axis=-1, keepdims=True)
+    u, v = np.moveaxis(arrows / np.sqrt(np.maximum(length, 1e-12)), -1, 0)
+    ax.quiver(places, places, u, v, color=BLUE, width=0.0025)
+    ax.legend(frameon=False, markerscale=4)
+    return fig
