@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-ALL = "--all" in sys.argv[1:]
+ALL = sys.argv[1:] == ["--all"]
+if sys.argv[1:] and not ALL:
+    sys.exit(f"usage: .ci/run [--all], not {' '.join(sys.argv[1:])}")
 HOME = Path(tempfile.mkdtemp(prefix="tinydiff-ci-"))
 CLONE, VENV = HOME / "tinydiff", HOME / "tinydiff" / ".venv"
 
@@ -115,7 +117,8 @@ def main():
     python = f"{VENV}/bin/python"
     run(f"{VENV}/bin/pip install -q ruff threadpoolctl")
     results.append(command_suite("lint", f"{VENV}/bin/ruff check ."))
-    results.append(pytest_suite("house rules", f"{python} -m pytest tests/test_rules.py"))
+    rules = "tests/test_rules.py tests/test_house.py"
+    results.append(pytest_suite("house rules", f"{python} -m pytest {rules}"))
     results += optional_suites(python)
     widths = [max(len(r.suite) for r in results), 6, 8, 8]
     print(f"\n{'suite':<{widths[0]}}  {'ran':>6}  {'skipped':>8}  {'seconds':>8}  why")
@@ -148,6 +151,8 @@ def optional_suites(python):
         mutate = f"{VENV}/bin/pip install -q cosmic-ray && {python} -m tests.mutation"
         results.append(pytest_suite("slow", f"{python} -m pytest -m slow"))
         results.append(command_suite("mutation", mutate, limit=3000))
+        results.append(command_suite("overhead, whole", f"{python} -m benchmarks.overhead"))
+        results.append(command_suite("import time", f"{python} -m benchmarks.import_time"))
     return results
 
 

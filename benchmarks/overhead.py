@@ -143,8 +143,9 @@ def main():
         print(json.dumps(measure(args.child[0], int(args.child[1]))))
         return 0
     worst = show(table(1_000, rounds=1) if args.quick else table(10_000, rounds=5))
-    print(f"tinydiff: at most {worst:.2f} microseconds of overhead, the bar is {BAR:g}")
-    return 1 if worst > BAR and not args.quick else 0
+    bar = 3 * BAR if args.quick else BAR  # one short round on a busy machine is no measurement
+    print(f"tinydiff: at most {worst:.2f} microseconds of overhead, the bar is {bar:g}")
+    return 1 if worst > bar else 0
 
 
 if __name__ == "__main__":

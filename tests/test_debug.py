@@ -39,6 +39,18 @@ def test_without_recording_too(quiet):
         td.log(td.Tensor([-1.0]))
 
 
+def test_nan_in_a_leaf_is_named_where_it_is_first_used(quiet):
+    x = leaf(np.nan, 1.0)
+    with td.debug(), pytest.raises(td.GraphError, match=r"Exp was given NaN: a leaf or a const"):
+        td.log(td.exp(x))
+
+
+def test_nan_made_of_infinity_is_named(quiet):
+    x = leaf(np.inf, 1.0)
+    with td.debug(), pytest.raises(td.GraphError, match=r"Subtract made NaN from infinite inputs"):
+        _ = x - x
+
+
 def test_what_was_infinite_before_is_nobodys_fault(quiet):
     """Masks are made of -inf: an operation that was given it, or passes it on, is not named."""
     x = leaf(1.0, 2.0)
@@ -95,6 +107,21 @@ def test_raw_writes_into_saved_arrays_are_found(f, message):
         w.data[0, 0] = 5.0
         with pytest.raises(td.GraphError, match=message + r".*forward pass \(through .data\?\)"):
             y.backward()
+
+
+def test_raw_writes_into_masks_and_indices_are_found():
+    """What a backward reads beside saved arrays: the index of a batch, reused too early."""
+    x, rows, mask = leaf(1.0, 2.0, 3.0), np.array([0, 1]), np.array([True, False, True])
+    for compute, written, message in (
+        (lambda: x[rows], rows, "the array 'index'"),
+        (lambda: td.reshape(x, (1, 3))[:, rows], rows, r"the array 'index\[1\]'"),
+        (lambda: td.where(mask, x, 0.0), mask, "the array 'condition'"),
+    ):
+        with td.debug():
+            y = compute().sum()
+            written[...] = 1 - written
+            with pytest.raises(td.GraphError, match=message):
+                y.backward()
 
 
 def test_writes_that_nothing_saved_do_no_harm():

@@ -53,3 +53,20 @@ DEFAULTS = [
 def test_the_defaults_are_the_promised_ones(function, expected):
     found = inspect.signature(function).parameters
     assert {name: found[name].default for name in expected} == expected
+
+
+NAMED = (
+    bound.terms, likelihood.ode_logp, samplers.ddpm, samplers.ddim, samplers.ddim_invert,
+    samplers.euler, samplers.heun, samplers.dpmpp_2m, samplers.predictor_corrector,
+    samplers.inpaint, verify_sampler, verify_model,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("function", NAMED, ids=lambda f: f.__name__)
+def test_options_are_given_by_name(function):
+    """A call reads like the formula: what is not model, process or data stands by its name."""
+    for name, parameter in inspect.signature(function).parameters.items():
+        by_place = name in ("model", "process", "xT", "x0", "sampler", "data")
+        by_place = by_place and (name != "x0" or function is not samplers.inpaint)
+        kind = "positional or keyword" if by_place else "keyword-only"
+        assert parameter.kind.description == kind, name

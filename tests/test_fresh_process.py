@@ -61,6 +61,7 @@ def test_the_larger_packages_come_when_they_are_named():
     code = (
         "import sys, tinydiff as td; assert 'tinydiff.diffusion' not in sys.modules; "
         "td.diffusion.Process, td.data.load, td.gaussian.Gaussian; "
+        "td.manifold.tsne, td.derivation.entries; "
         "assert not hasattr(td, 'nonsense')"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -290,3 +290,14 @@ def test_kl_of_very_unequal_variances_keeps_its_digits():
 def test_only_one_of_two_is_sure_of_a_direction():
     line = Gaussian([0.0, 0.0], [[1.0, 1.0], [1.0, 1.0]])
     assert FULL.kl(line) == line.kl(FULL) == np.inf
+
+
+def test_a_flat_gaussian_is_sampled_on_its_line(rng):
+    """cov = v v^T has eigenvalues 0, which rounding may put below 0: no draw is NaN for that."""
+    for _ in range(20):
+        v = rng.normal(size=4)
+        draws = Gaussian(np.zeros(4), np.outer(v, v)).sample(50, rng)
+        assert np.isfinite(draws).all()
+        along = draws @ v / (v @ v)
+        # a spread of 0 that rounding made U |v|^2 adds noise of about sqrt(U) |v| across
+        np.testing.assert_allclose(draws, along[:, None] * v, atol=1e-6 * np.linalg.norm(v))

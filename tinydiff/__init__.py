@@ -22,13 +22,17 @@ from .viz import draw
 
 
 def __getattr__(name):
-    """td.data, td.diffusion and td.gaussian are imported when they are first named."""
+    """td.data, td.diffusion and others are imported when they are first named."""
     if name == "data":
         import tinydiff.data as module
     elif name == "diffusion":
         import tinydiff.diffusion as module
     elif name == "gaussian":
         import tinydiff.gaussian as module
+    elif name == "manifold":
+        import tinydiff.manifold as module
+    elif name == "derivation":
+        import tinydiff.derivation as module
     else:
         raise AttributeError(f"module 'tinydiff' has no attribute {name!r}")
     return module

@@ -33,13 +33,16 @@ class Checks(Hooks):
 
     def forward(self, function, arrays, out):
         """An operation has been computed."""
-        if _broken(out.data) and not any(_broken(a) for a in arrays):
-            shapes = ", ".join(str(a.shape) if is_array(a) else str(a) for a in arrays)
-            raise GraphError(
-                f"{type(function).__name__} made {_broken(out.data)} from finite inputs ({shapes})"
-            )
+        name, given = type(function).__name__, [_broken(a) for a in arrays]
+        shapes = ", ".join(str(a.shape) if is_array(a) else str(a) for a in arrays)
+        if "NaN" in given:  # an operation that made it would have been stopped
+            raise GraphError(f"{name} was given NaN: a leaf or a constant holds it ({shapes})")
+        found = _broken(out.data)
+        if found == "NaN" or (found and not any(given)):
+            inputs = "infinite" if any(given) else "finite"
+            raise GraphError(f"{name} made {found} from {inputs} inputs ({shapes})")
         if function.inputs is not None:
-            function.checksums = {k: _checksum(v) for k, v in function.saved.items()}
+            function.checksums = {k: _checksum(a) for k, a in _kept(function)}
 
     def gradient(self, tensor, g):
         if _broken(g):
@@ -47,8 +50,9 @@ class Checks(Hooks):
             raise GraphError(f"the gradient that reaches {name} {tensor.shape} holds {_broken(g)}")
         super().gradient(tensor, g)
         function = tensor.creator
-        for name, before in getattr(function, "checksums", {}).items():
-            if _checksum(function.saved[name]) != before:
+        checksums = getattr(function, "checksums", {})
+        for name, array in _kept(function) if checksums else ():
+            if _checksum(array) != checksums[name]:
                 raise GraphError(
                     f"the array {name!r} that {type(function).__name__} saved for its backward was "
                     "written into after the forward pass (through .data?)"
@@ -73,5 +77,14 @@ def _broken(a):
     return "NaN" if np.isnan(a).any() else "infinity"
 
 
+def _kept(function):
+    """(name, array) of all that `backward` may read: what was saved, masks, indices."""
+    for name, value in vars(function).items():
+        if name == "index" and isinstance(value, tuple):
+            yield from ((f"index[{i}]", part) for i, part in enumerate(value) if is_array(part))
+        elif is_array(value):
+            yield name, value
+
+
 def _checksum(a):
-    return zlib.crc32(np.ascontiguousarray(to_host(a)).view(np.uint8)) if is_array(a) else None
+    return zlib.crc32(np.ascontiguousarray(to_host(a)).view(np.uint8))

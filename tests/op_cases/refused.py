@@ -170,6 +170,7 @@ REFUSED = [
     (lambda: td.clip(x, None, None), ValueError, "needs a bound"),
     (lambda: td.clip(x, float("nan"), 1.0), ValueError, "low <= high, got low=nan"),
     (lambda: td.dropout(x, 1.0, rng), ValueError, "needs a probability 0 <= p < 1, got 1.0"),
+    (lambda: td.dropout(x, 1.5, rng), ValueError, "needs a probability 0 <= p < 1, got 1.5"),
     (lambda: td.dropout(x, -0.1, rng), ValueError, "needs a probability 0 <= p < 1, got -0.1"),
     # losses
     (lambda: td.cross_entropy(x, ids + 2), ValueError, "labels must lie in 0..2"),
@@ -245,6 +246,10 @@ REFUSED = [
         ValueError,
         "must be 0..stride-1",
     ),
+    (lambda: td.conv_transpose2d(image, kernel, padding=9), ValueError, "leaves no image: size (-"),
+    (lambda: td.conv2d(image[..., :0], kernel[:, :, :0]), ValueError, "no size 0"),
+    (lambda: td.conv2d(image, kernel[..., :0]), ValueError, "no size 0"),
+    (lambda: td.attention(x[:, :0], x[:, :0], x), ValueError, "D >= 1"),
     (lambda: td.conv_transpose2d(image, kernel, output_padding=-1), ValueError, "one or two whole"),
     (
         lambda: td.conv_transpose2d(image, kernel, stride=0),

@@ -7,7 +7,7 @@ status; whatever is heavy it imports when it runs, so that --help answers at onc
 import argparse
 import sys
 
-from ..backend.errors import Error
+from ..backend.errors import ConfigError, Error
 from ..derivation import cli as ledger
 from . import bound, data, info, sample, train
 
@@ -47,6 +47,8 @@ def main(argv=None):
         return args.run(args)
     except Error as error:
         print(f"tinydiff: {error}", file=sys.stderr)
+        if isinstance(error, ConfigError):
+            return 2
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"tinydiff: {where}{error.strerror or error}", file=sys.stderr)

@@ -37,7 +37,7 @@ def list_all(args):
     print(f"{'name':14} {'train':>5} + {'test':5}  {'shape':11}  levels  here")
     for recipe in RECIPES.values():
         train, test = recipe.rows
-        here = recipe.where() or f"no: tinydiff data fetch {recipe.name}"
+        here = recipe.where() or f"no: {recipe.get or f'tinydiff data fetch {recipe.name}'}"
         shape, levels = str(recipe.shape), recipe.levels or "-"
         print(f"{recipe.name:14} {train:5} + {test:<5}  {shape:11}  {levels:>6}  {here}")
     return 0

@@ -45,6 +45,8 @@ def run(args):
         raise ConfigError(f"--seed must be at least 0, got {args.seed}")
     if args.out.suffix not in (".png", ".gif", ".npy"):
         raise ConfigError(f"--out must end in .png, .gif or .npy, got {args.out}")
+    if not args.out.parent.is_dir():
+        raise ConfigError(f"--out: there is no folder {args.out.parent}; make it first")
     frames = draw_samples(args.folder, args.n, args.seed, cores())
     columns = min(args.n, 10)
     if args.out.suffix == ".npy":

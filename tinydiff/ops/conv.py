@@ -116,10 +116,11 @@ def conv2d(x, W, b=None, stride=1, padding=0, dilation=1, groups=1):
         or groups < 1
         or x.shape[3] != groups * W.shape[2]
         or W.shape[3] % groups
+        or 0 in W.shape
     ):
         raise ValueError(
-            "conv2d() needs images (N, H, W, C_in) and weights (kh, kw, C_in/groups, C_out) with "
-            f"C_out a multiple of groups, got {x.shape}, {W.shape} and groups={groups}"
+            "conv2d() needs images (N, H, W, C_in) and weights (kh, kw, C_in/groups, C_out), C_out "
+            f"a multiple of groups and no size 0, got {x.shape}, {W.shape} and groups={groups}"
         )
     x, W = same_dtype("conv2d", (x, W))
     geo = geometry("conv2d", x.shape, W.shape[:2], stride, padding, dilation, groups)
@@ -167,5 +168,7 @@ def conv_transpose2d(x, W, b=None, stride=1, padding=0, output_padding=0):
         raise ValueError(f"output_padding must be 0..stride-1, got {output_padding} and {stride}")
     sizes = zip(x.shape[1:3], W.shape[:2], steps, margins, extra)
     shape = (x.shape[0], *((n - 1) * s - 2 * p + k + e for n, k, s, p, e in sizes), W.shape[3])
+    if min(shape[1:3]) < 1:
+        raise ValueError(f"{name}() with padding {padding} leaves no image: size {shape[1:3]}")
     geo = geometry(name, shape, W.shape[:2], stride, padding)
     return _plus(ConvInput()(x, swapaxes(W, 2, 3), geo=geo), b, "conv_transpose2d")

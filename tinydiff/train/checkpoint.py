@@ -57,11 +57,15 @@ def load(path):
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint at {path}; `tinydiff train` writes one")
+        raise CheckpointError(
+            f"there is no checkpoint at {path}, so that is no run; `tinydiff train` makes one"
+        )
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as entries:
             arrays = {name: entries[name] for name in entries.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except ValueError as error:  # NumPy would go on to advise unpickling
+        raise CheckpointError(f"{path} is damaged: it is not an .npz of plain arrays") from error
+    except (OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
         raise CheckpointError(f"{path} is damaged and cannot be read: {error}") from error
     version = int(arrays.get("version", 0))
     if version != VERSION:

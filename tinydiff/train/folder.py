@@ -12,7 +12,7 @@ from .build import settings_of
 
 def start(folder):
     """Make the folder of a new run. Raises ConfigError if it holds a run already."""
-    if (folder / "checkpoint.npz").exists() or (folder / "config.json").exists():
+    if (folder / "checkpoint.npz").exists():  # without one there is nothing to lose
         raise ConfigError(
             f"{folder} already holds a run: go on with it by --resume, choose another folder by "
             "--out, or remove it"

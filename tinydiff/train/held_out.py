@@ -34,14 +34,16 @@ def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, sho
     n = len(held_out) if n is None else n
     times = process.T if times is None else times
     if not 1 <= n <= len(held_out):
-        raise ConfigError(f"{config.data} has 1 to {len(held_out)} held-out rows, not {n}")
+        raise ConfigError(
+            f"n must be 1 to {len(held_out)}, the held-out rows of {config.data}, got {n}"
+        )
     if not 1 <= times <= process.T:
-        raise ConfigError(f"the run has 1 to {process.T} times t, not {times}")
+        raise ConfigError(f"times must be 1 to {process.T}, the steps of the run, got {times}")
     variance = variance or config.variance
     if (variance == "learned") != (config.variance == "learned"):
         raise ConfigError(
-            f"variance {variance!r} does not fit a run that was trained for {config.variance!r}: "
-            "only there the model gives a variance, and there it gives no other"
+            "this run learned its variance: leave --variance out" if config.variance == "learned"
+            else "this run did not learn a variance: use posterior, beta or optimal"
         )
     if variance == "optimal" and times < process.T:
         raise ConfigError("the optimal variance is estimated over rows at one t: leave --times out")

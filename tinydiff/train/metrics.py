@@ -58,8 +58,8 @@ class Metrics:
                 if not (math.isfinite(row["loss"]) and math.isfinite(row["grad_norm"])):
                     raise Error(
                         f"training diverged: at step {row['step']} the loss is {row['loss']:g}, "
-                        f"the gradient norm {row['grad_norm']:g}. A checkpoint saved before is "
-                        "kept; try a smaller lr, or a longer warmup"
+                        f"the gradient norm {row['grad_norm']:g}. Try a smaller lr, or a longer "
+                        "warmup; a checkpoint saved before that step, if there is one, is kept"
                     )
                 writer.writerow(_texts(row))
         self.last = rows[-1]
