@@ -15,15 +15,24 @@ def size(model):
     return sum(p.size for p in model.parameters())
 
 
+def transformer(rng, **options):
+    """A tiny one whose last layer is awake: fresh, it is 0 whatever goes in."""
+    model = Transformer(**CURVES, **options, rng=rng)
+    model.last.W.data[...] = rng.standard_normal(model.last.W.shape)
+    return model
+
+
+def test_a_fresh_transformer_predicts_zero(rng):
+    x = rng.standard_normal((2, 6, 1), dtype=np.float32)
+    assert not Transformer(**CURVES, rng=rng)(x, 2).numpy().any()
+
+
 def models(rng):
     """(a model, noisy data for it) of each kind, tiny."""
     images = {"size": 7, "T": 5, "d": 4}
     return {
-        "table": (Transformer(**CURVES, dropout=0, rng=rng), rng.standard_normal((3, 6, 1))),
-        "waves": (
-            Transformer(**CURVES, dropout=0, time="waves", rng=rng),
-            rng.standard_normal((3, 6, 1)),
-        ),
+        "table": (transformer(rng, dropout=0), rng.standard_normal((3, 6, 1))),
+        "waves": (transformer(rng, dropout=0, time="waves"), rng.standard_normal((3, 6, 1))),
         "unet": (LabUNet(**images, rng=rng), rng.standard_normal((3, 7, 7, 1))),
     }
 
@@ -137,7 +146,7 @@ def test_every_point_of_a_curve_sees_every_other_one(rng):
 
 
 def test_dropout_is_for_training_only(rng):
-    model, x = Transformer(**CURVES, dropout=0.5, rng=rng), rng.standard_normal((2, 6, 1))
+    model, x = transformer(rng, dropout=0.5), rng.standard_normal((2, 6, 1))
     one, other = model(x, 3).numpy(), model(x, 3).numpy()
     assert not np.array_equal(one, other)
     model.eval()

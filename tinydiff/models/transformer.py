@@ -17,6 +17,7 @@ from ..nn import (
 )
 from ..ops import relu, reshape
 from ..parameter import Parameter
+from .unet import zeroed
 
 
 class Block(Module):
@@ -45,7 +46,8 @@ class Transformer(Module):
     2 for a model that gives a learned variance as well. The defaults are the lab's: 842,241
     parameters. rng: np.random.Generator of the initial weights, and of the dropout's masks.
 
-    W of the position table starts as N(0, 1), like every Embedding.
+    The position table starts as N(0, 1), like every Embedding; the last layer at 0, so that a fresh
+    model predicts 0, and the loss of eps starts at 1.
     """
 
     def __init__(
@@ -60,7 +62,7 @@ class Transformer(Module):
         self.waves = Linear(d, d, rng=rng) if time == "waves" else None
         self.when = Linear(d, d, rng=rng)
         self.blocks = [Block(d, heads, dropout, rng=rng) for _ in range(blocks)]
-        self.norm, self.last = LayerNorm(d), Linear(d, outputs, rng=rng)
+        self.norm, self.last = LayerNorm(d), zeroed(Linear(d, outputs, rng=rng))
 
     def forward(self, xt, t):
         n = self.position.shape[0]
