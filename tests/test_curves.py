@@ -206,5 +206,5 @@ report_floor = report.floor
 def test_data_that_has_no_report_is_refused(tmp_path, capsys):
     (tmp_path / "a.toml").write_text('data = "moons"\n')
     line = ["train", "gmm", "--config", str(tmp_path / "a.toml"), "--out", str(tmp_path / "run")]
-    assert cli.main(line) == 1
+    assert cli.main(line) == 2
     assert "there is no report on moons, rows of shape (2,)" in capsys.readouterr().err
