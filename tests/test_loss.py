@@ -214,11 +214,11 @@ def test_tiny_variances(beta):
 @pytest.mark.parametrize("ab", [1e-10, 1e-3, 0.2, 0.5, 0.8, 1 - 1e-3, 1 - 1e-10])
 def test_the_prior_keeps_its_digits_at_either_end(ab):
     """At x0 = 1 only -log(1 - alpha_bar_T) / 2 is left, tiny if nothing is left of the data."""
-    process = Process(schedules.from_log_snr([np.inf, np.log(ab) - np.log1p(-ab)]))
-    x0 = np.ones((2, 3, 4))
-    right = 12 * -np.log(process.one_minus_alphas_bar[1]) / 2
-    if ab < 0.1:  # of 1 - alpha_bar the last digits are those that count; -log(1 - a) = a + a^2 / 2
-        right = 12 * np.log1p(process.alphas_bar[1] / (1 - process.alphas_bar[1])) / 2
+    # in two steps: of one step 1 - beta_1 is exact, and either logarithm has all its digits
+    log_snr = [np.log(a) - np.log1p(-a) for a in (ab**0.5, ab)]
+    process, x0 = Process(schedules.from_log_snr([np.inf, *log_snr])), np.ones((2, 3, 4))
+    end, noise = process.alphas_bar[2], process.one_minus_alphas_bar[2]
+    right = 6 * (np.log1p(end / (1 - end)) if ab < 0.1 else -np.log(noise))
     np.testing.assert_allclose(bound.prior(process, x0), right, rtol=1e-12)
 
 
