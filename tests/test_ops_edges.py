@@ -211,3 +211,31 @@ def test_dropout_of_nothing_is_the_identity():
 def test_dropout_repeats_with_its_generator():
     draw = [td.dropout(np.ones(50), 0.5, np.random.default_rng(4)) for _ in range(2)]
     np.testing.assert_array_equal(*draw)
+
+
+# --- what only one of two neighbouring branches can do
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 5, 1), (1, 5, 4, 1)])
+def test_pooling_leaves_out_what_fills_no_window(shape, rng):
+    x = rng.standard_normal(shape)
+    np.testing.assert_array_equal(td.max_pool2d(x, 2), td.max_pool2d(x[:, :4, :4], 2))
+    y = td.Tensor(x, requires_grad=True)
+    td.avg_pool2d(y, 2).sum().backward()
+    np.testing.assert_array_equal(y.grad[:, :4, :4], 0.25)
+    assert (y.grad == 0).sum() == 4
+
+
+@pytest.mark.parametrize("dtypes", [(np.float32, np.float64), (np.float64, np.float32)])
+def test_two_dtypes_of_one_shape_each_get_their_gradient_back(dtypes):
+    a, b = (td.Tensor(np.full(3, 2, t), requires_grad=True) for t in dtypes)
+    (a * b).sum().backward()
+    assert (a.grad.dtype, b.grad.dtype) == dtypes
+    np.testing.assert_array_equal(a.grad, 2)
+
+
+def test_the_power_of_the_number_0_has_no_slope():
+    """d/db a^b = a^b log a is taken as 0 at a = 0, also at b = 0, where 0^b is 1."""
+    b = td.Tensor(np.array([0.0, 2.0]), requires_grad=True)
+    td.power(0.0, b).sum().backward()
+    assert b.grad.tolist() == [0, 0]

@@ -88,12 +88,18 @@ REFUSED = [
         "logsumexp() over axes (0,) of shape (0,) has no",
     ),
     (lambda: td.var(np.zeros(0)), ValueError, "var() over axes (0,) of shape (0,) has no element"),
+    (lambda: td.var(np.ones(2), ddof=5), ValueError, "ddof=5 needs more than 5 element(s), got 2"),
     (lambda: td.var(np.ones(1), ddof=1), ValueError, "ddof=1 needs more than 1 element(s), got 1"),
     (lambda: td.layer_norm(np.zeros((2, 0)), None, None), ValueError, "normalize() over axes (1,)"),
     (
         lambda: td.cross_entropy(np.zeros((0, 3)), ids[:0]),
         ValueError,
         "of an empty batch: logits have",
+    ),
+    (
+        lambda: td.concatenate([np.ones((2, 3)), np.ones(2)], 1),
+        ValueError,
+        "needs equal shapes but for axis 1",
     ),
     (lambda: td.concatenate([]), ValueError, "concatenate() needs at least one array"),
     (lambda: td.stack([]), ValueError, "stack() needs at least one array"),
