@@ -5,18 +5,22 @@ import numpy as np
 from .style import BLUE, GREY, ORANGE, figure
 
 
-def _plane(title):
+def _plane(title, axes="x"):
     fig = figure(6, 6)
     ax = fig.add_subplot()
     ax.set_title(title, fontsize=11)
+    ax.set(xlabel=f"${axes}_1$", ylabel=f"${axes}_2$")
     ax.set_aspect("equal", "datalim")
     ax.spines[["top", "right"]].set_visible(False)
     return fig, ax
 
 
-def scatter(points, labels, title):
-    """Points (N, 2), coloured by their labels (N,), and each label in the middle of its points."""
-    fig, ax = _plane(title)
+def scatter(points, labels, title, axes="z"):
+    """Points (N, 2), coloured by their labels (N,), and each label in the middle of its points.
+
+    axes: the letter of the coordinates; z, as of a latent space, by default.
+    """
+    fig, ax = _plane(title, axes)
     ax.scatter(*points.T, c=labels, cmap="tab10", s=12, alpha=0.7, lw=0)
     for label in np.unique(labels):
         ax.text(*np.median(points[labels == label], axis=0), str(label), fontsize=16, ha="center")
