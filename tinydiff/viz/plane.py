@@ -15,12 +15,9 @@ def _plane(title, axes="x"):
     return fig, ax
 
 
-def scatter(points, labels, title, axes="z"):
-    """Points (N, 2), coloured by their labels (N,), and each label in the middle of its points.
-
-    axes: the letter of the coordinates; z, as of a latent space, by default.
-    """
-    fig, ax = _plane(title, axes)
+def scatter(points, labels, title):
+    """Points z (N, 2), coloured by their labels (N,), and each label in the middle of its points."""
+    fig, ax = _plane(title, "z")
     ax.scatter(*points.T, c=labels, cmap="tab10", s=12, alpha=0.7, lw=0)
     for label in np.unique(labels):
         ax.text(*np.median(points[labels == label], axis=0), str(label), fontsize=16, ha="center")
