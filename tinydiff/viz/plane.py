@@ -16,7 +16,7 @@ def _plane(title, axes="x"):
 
 
 def scatter(points, labels, title):
-    """Points z (N, 2), coloured by their labels (N,), and each label in the middle of its points."""
+    """Points z (N, 2) in the colours of their labels (N,), each label amid its points."""
     fig, ax = _plane(title, "z")
     ax.scatter(*points.T, c=labels, cmap="tab10", s=12, alpha=0.7, lw=0)
     for label in np.unique(labels):
