@@ -4,6 +4,7 @@ from ..backend.errors import ConfigError
 from .config import Config
 from .energy import EnergyModel
 from .gan import Gan
+from .neighbours import NeighbourMap
 from .vae import Vae
 
 _DIGITS = Config(
@@ -95,6 +96,10 @@ _ALL = (
         name="energy",
         about="energy of two moons by denoising score matching, log Z by two routes; half a minute",
         steps=2000,
+    ),
+    NeighbourMap(
+        name="tsne",
+        about="all digits in the plane by t-SNE (method: sne, conditional-sne); some 10 seconds",
     ),
 )
 
