@@ -107,6 +107,8 @@ BAD_SETUPS = {
         lambda r: nn.Conv2d(2, 3, (3, 3, 3), rng=r),
     r"Conv1d needs one number or 1 .*, got \(3, 3\)": lambda r: nn.Conv1d(2, 3, (3, 3), rng=r),
     "Conv1d needs whole .* groups=0": lambda r: nn.Conv1d(2, 4, 3, groups=0, rng=r),
+    "Conv2d needs whole .* stride=0": lambda r: nn.Conv2d(3, 2, 3, stride=0, rng=r),
+    "Conv1d needs whole .* dilation=-1": lambda r: nn.Conv1d(3, 2, 3, dilation=-1, rng=r),
     "Conv2d needs groups=3 to divide c_in=4, c_out=6":
         lambda r: nn.Conv2d(4, 6, 3, groups=3, rng=r),
     r"ConvTranspose2d .* stride=\(0, 0\)": lambda r: nn.ConvTranspose2d(2, 3, 3, stride=0, rng=r),
@@ -144,7 +146,6 @@ BAD_CALLS = {
     r"conv2d\(\) needs images.*\(1, 5, 5, 4\)":
         lambda r, x: nn.Conv2d(3, 2, 3, rng=r)(x((1, 5, 5, 4))),
     "windows of .* do not fit": lambda r, x: nn.Conv2d(3, 2, 3, rng=r)(x((1, 2, 5, 3))),
-    "needs stride as": lambda r, x: nn.Conv2d(3, 2, 3, stride=0, rng=r)(x((1, 5, 5, 3))),
     "needs padding as": lambda r, x: nn.Conv2d(3, 2, 3, padding=-1, rng=r)(x((1, 5, 5, 3))),
     r"conv1d\(\) needs sequences": lambda r, x: nn.Conv1d(3, 2, 3, rng=r)(x((5, 3))),
     r"conv_transpose2d\(\) needs images":

@@ -24,6 +24,7 @@ class _Conv(Module):
         name = type(self).__name__
         size = _per_axis(name, size, self.dims)
         check_sizes(name, c_in=c_in, c_out=c_out, size=size, groups=groups)
+        check_sizes(name, stride=stride, dilation=dilation)
         if c_in % groups or c_out % groups:
             raise ValueError(f"{name} needs groups={groups} to divide c_in={c_in}, c_out={c_out}")
         shape = (*size, c_in // groups, c_out)
