@@ -174,8 +174,9 @@ def test_kl_of_nearly_equal_variances_keeps_its_digits():
     e = 2.0**-20
     expected = (e**2 / 2 - e**3 / 3) / 2
     assert Gaussian(0, 1 + e).kl(Gaussian(0, 1)) == pytest.approx(expected, rel=U * e / e**2 * 2)
-    three = Gaussian(0, 3 * (1 + e)), Gaussian(0, 3)  # log 3 (1 + e) - log 3 has lost them
-    assert three[0].kl(three[1]) == pytest.approx(expected, rel=U * e / e**2 * 2)
+    for k in (3, 5, 7, 11):  # log k (1 + e) - log k has lost them
+        one, other = Gaussian(0, k * (1 + e)), Gaussian(0, k)
+        assert one.kl(other) == pytest.approx(expected, rel=U * e / e**2 * 2)
 
 
 def test_a_variance_of_zero_is_a_known_coordinate(rng):

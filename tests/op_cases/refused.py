@@ -285,6 +285,7 @@ REFUSED = [
         ValueError,
         "needs q (..., L, D), k (..., S, D) and v",
     ),
+    (lambda: td.attention(x[:1], x, x, causal=True), ValueError, "needs keys = queries"),
     (
         lambda: td.attention(x, x[:1], x[:1], causal=True),
         ValueError,
