@@ -58,6 +58,12 @@ def test_neither_threads_nor_groups_lose_a_row(fixed, monkeypatch):
     assert np.isfinite(one.L).all()
 
 
+def test_no_row_is_left_alone_with_the_optimal_variance(fixed, monkeypatch):
+    """5 rows in groups of at most 4: a group of 1 could not estimate its variance from others."""
+    monkeypatch.setattr(held_out, "GROUP", 4)
+    assert np.isfinite(measure(fixed, 5, variance="optimal").total).all()
+
+
 def test_a_few_times_for_each_row_estimate_the_same_bound(fixed):
     """Every row sees 5 of 20 t; the mean over many draws is the whole bound, within its error."""
     full = measure(fixed, 40)
@@ -97,6 +103,7 @@ def test_the_learned_half_learns(learned):
         ({"times": 0}, "times must be 1 to 20, the steps of the run, got 0"),
         ({"times": 21}, "times must be 1 to 20, the steps of the run, got 21"),
         ({"variance": "learned"}, "did not learn a variance: use posterior, beta or optimal"),
+        ({"variance": "optimal", "n": 1}, "n must be at least 2"),
         ({"variance": "optimal", "times": 3}, "leave --times out"),
     ],
 )

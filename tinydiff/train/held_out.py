@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from itertools import pairwise
 
 import numpy as np
 
@@ -24,8 +25,8 @@ def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, sho
     n: how many rows, drawn by `seed` (default: all there are). times: how many t for each row,
     drawn evenly over 1 ... T; all T by default. variance: see `bound.terms`; by default that of the
     run. Data with levels (pixels) is judged by the discretised decoder, so that the bound is on a
-    probability; other data by the Gaussian one. Groups of GROUP rows are evaluated side by side on
-    `threads` threads, which does not change the numbers.
+    probability; other data by the Gaussian one. Groups of at most GROUP rows are evaluated side by
+    side on `threads` threads, which does not change the numbers.
     Raises CheckpointError, ConfigError, DatasetNotFound.
     """
     config, model, process = open_run(folder)
@@ -47,9 +48,12 @@ def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, sho
         )
     if variance == "optimal" and times < process.T:
         raise ConfigError("the optimal variance is estimated over rows at one t: leave --times out")
+    if variance == "optimal" and n < 2:
+        raise ConfigError("the optimal variance is estimated from other rows: n must be at least 2")
     x0 = to_device_of(held_out.x[np.sort(rng.permutation(len(held_out))[:n])], model.flat.data)
     decoder = "discretized" if held_out.levels else "gaussian"
-    groups = [x0[first : first + GROUP] for first in range(0, n, GROUP)]
+    cuts = np.linspace(0, n, -(-n // GROUP) + 1).astype(int)  # no group is left with a single row
+    groups = [x0[first:end] for first, end in pairwise(cuts)]
     done, lock = [], threading.Lock()
 
     def watched(xt, t):
