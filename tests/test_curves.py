@@ -174,9 +174,7 @@ def test_the_whole_job_leaves_its_files(tmp_path, capsys, monkeypatch):
     (tmp_path / "tiny.toml").write_text(SETTINGS)
     line = ["train", "gmm", "--config", str(tmp_path / "tiny.toml"), "--out", str(tmp_path / "run")]
     assert cli.main([*line, "--threads", "2"]) == 0
-    said = capsys.readouterr()
-    assert "tinydiff: blocks.0.drop (Dropout) looks beyond one shard of a batch" in said.err
-    assert "samples: share of valid curves" in said.out
+    assert "samples: share of valid curves" in capsys.readouterr().out
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         *("config.json", "metrics.csv", "checkpoint.npz", "report.json"),
         *("loss.png", "forward.png", "samples.png", "reverse.gif"),

@@ -19,7 +19,7 @@ from tinydiff.train.config import Config
 from tinydiff.train.loop import train
 from tinydiff.train.plateau import Plateau
 from tinydiff.train.presets import find
-from tinydiff.train.shards import OneShardWarning, Shards, shards_for
+from tinydiff.train.shards import Shards
 from tinydiff.train.trainer import Trainer
 
 LAB = Config(
@@ -142,21 +142,54 @@ def test_uniform_times_are_independent_and_stratified_ones_are_not():
     assert (np.diff(drawn("uniform")) == 0).any(axis=1).all()
 
 
-# --- whole batches
+# --- batches in parts
 
 
 @pytest.mark.parametrize("config", [DROPS, NORMS], ids=["dropout", "batch norm"])
-def test_a_model_that_needs_the_whole_batch_gets_it(config):
-    with pytest.warns(OneShardWarning, match=r"(drop|norm) \(.*\) looks beyond one shard"):
-        found = Trainer(config, load(config.data, limit=40).x, threads=2)
-    assert len(found.shards.replicas) == 1
-    with pytest.raises(ValueError, match=r"looks beyond one shard of the batch: use 1 shard"):
-        Shards(found.model, 2)
+@pytest.mark.parametrize("n", [2, 3])
+def test_parts_see_the_whole_batch(config, n):
+    """Masks by sample, statistics over all: the gradient, the running averages and the next masks
+    are those of the whole batch. In float64, where only the order of sums tells them apart."""
+    x = load(config.data, limit=40).x
+    whole, cut = Trainer(config, x), Trainer(config, x, n)
+    assert len(cut.shards.replicas) == n
+    for found in (whole, cut):
+        found.model.astype(np.float64)
+        found.model.flat.data[...] += 0.1 * np.random.default_rng(5).standard_normal(
+            found.model.flat.data.shape
+        )  # no layer is 0 any more, so every one has a gradient
+        found.shards = Shards(found.model, len(found.shards.replicas))
+    for _ in range(2):
+        losses = []
+        for found in (whole, cut):
+            x0, t, rows = found.batch()
+            eps = found.rng.standard_normal(x0.shape)
+            found.model.flat.grad[...] = 0
+            losses.append(found.shards.gradient(found.loss, x0.astype(float), t, eps, *rows))
+        np.testing.assert_allclose(losses[1], losses[0], rtol=1e-12)
+        scale = np.abs(whole.model.flat.grad).max()
+        np.testing.assert_allclose(
+            cut.model.flat.grad, whole.model.flat.grad, rtol=0, atol=1e-10 * scale
+        )
+    one, other = whole.model.state_dict(), cut.model.state_dict()
+    for name, value in one.items():
+        np.testing.assert_allclose(other[name], value, rtol=1e-6, atol=1e-7, err_msg=name)
+    cut.close()
 
 
-def test_other_models_are_cut_into_shards():
-    model = trainer(LAB.changed({"net": {"dropout": 0.0}})).model
-    assert [shards_for(model, n) for n in (1, 2, 3)] == [1, 2, 3]
+def test_a_part_that_fails_says_why_and_nobody_waits_for_it():
+    found = Trainer(NORMS, load(NORMS.data, limit=40).x, 2)
+
+    def fails(model, x0, *rest):
+        if model is not found.model:
+            raise ArithmeticError("of its own")
+        return found.loss(model, x0, *rest)
+
+    x0, t, rows = found.batch()
+    with pytest.raises(ArithmeticError, match="of its own"):
+        found.shards.gradient(fails, x0, t, np.zeros_like(x0), *rows)
+    found.shards.gradient(found.loss, x0, t, np.zeros_like(x0), *rows)  # and goes on
+    found.close()
 
 
 # --- going on

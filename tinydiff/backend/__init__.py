@@ -20,6 +20,7 @@ from .arrays import (
 from .devices import get_device, set_device, to_device, to_device_of, to_host
 from .fast import fast_form, in_pieces
 from .noise import standard_normal, uniform
+from .parts import mean_of_parts, share
 
 __all__ = [
     "SCALARS",
@@ -30,9 +31,11 @@ __all__ = [
     "get_device",
     "in_pieces",
     "is_array",
+    "mean_of_parts",
     "register",
     "scatter_add",
     "set_device",
+    "share",
     "special",
     "standard_normal",
     "to_device",

@@ -3,13 +3,15 @@
 import numpy as np
 
 from .devices import get_device, resolve
+from .parts import drawn_for_all
 
 
 def standard_normal(rng, shape, dtype, device=None):
     """N(0, 1) noise of `shape` on `device` (default: the current one), float32 or float64.
 
     rng: np.random.Generator. On the CPU the numbers come from `rng` itself; a GPU draws its own,
-    seeded by one integer from `rng`, so the two streams differ and nothing is uploaded.
+    seeded by one integer from `rng`, so the two streams differ and nothing is uploaded. A part of a
+    batch gets its rows of the whole batch's noise (parts.py).
     """
     return _noise("standard_normal", rng, shape, dtype, device)
 
@@ -31,4 +33,5 @@ def _noise(kind, rng, shape, dtype, device):
             f"noise is drawn as float32 or float64, not {dtype}; draw it so and cast it"
         )
     backend, device = resolve(device or get_device())
-    return backend.noise(kind, rng, shape, dtype, device)
+    shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    return drawn_for_all(lambda shape: backend.noise(kind, rng, shape, dtype, device), shape)

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import warnings
 from pathlib import Path
 
 DESCRIPTION = """\
@@ -54,7 +53,7 @@ def run(args):
     from ..train.presets import PRESETS, find
     from ..train.report import as_table
     from ..train.settings import read_toml
-    from ..train.shards import OneShardWarning, cores
+    from ..train.shards import cores
     from .info import versions
     from .progress import Progress
 
@@ -77,9 +76,7 @@ def run(args):
     else:
         folders.start(folder)
     print(f"{config.name}: {config.about}\n{folder}: {config.steps} steps", flush=True)
-    with Progress(sys.stderr) as show, warnings.catch_warnings():
-        warnings.simplefilter("always", OneShardWarning)
-        warnings.showwarning = lambda message, *_: print(f"tinydiff: {message}", file=sys.stderr)
+    with Progress(sys.stderr) as show:
         report = config.run(
             folder, saved, threads=args.threads or cores(), versions=versions(), show=show
         )

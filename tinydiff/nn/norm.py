@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from ..backend import to_device
-from ..ops import batch_norm, group_norm, layer_norm, mean, var
+from ..backend import mean_of_parts, share, to_device
+from ..ops import batch_norm, group_norm, layer_norm, mean
 from ..parameter import Parameter
 from ..tensor import Tensor
 from .module import Module, check_sizes
@@ -68,15 +68,15 @@ class BatchNorm(_Norm):
             return batch_norm(
                 x, self.gamma, self.beta, mean=self.running_mean, var=self.running_var
             )
-        if math.prod(x.shape[:-1]) < 2:
+        n = math.prod(x.shape[:-1]) / share()  # values per channel in the whole batch
+        if n < 2:
             raise ValueError(
                 f"BatchNorm in training needs more than one value per channel, got shape {x.shape}"
             )
         y = batch_norm(x, self.gamma, self.beta)
-        self._update_running(x.data if isinstance(x, Tensor) else x)
+        x, axes = x.data if isinstance(x, Tensor) else x, tuple(range(x.ndim - 1))
+        m = mean_of_parts(mean(x, axes))
+        v = mean_of_parts(mean((x - m) ** 2, axes)) * (n / (n - 1))
+        self.running_mean += self.momentum * (m - self.running_mean)
+        self.running_var += self.momentum * (v - self.running_var)
         return y
-
-    def _update_running(self, x):
-        axes = tuple(range(x.ndim - 1))
-        self.running_mean += self.momentum * (mean(x, axes) - self.running_mean)
-        self.running_var += self.momentum * (var(x, axes, ddof=1) - self.running_var)

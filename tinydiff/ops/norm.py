@@ -5,7 +5,7 @@ Layer, group and batch norm differ only in the axes that the statistics are take
 
 import math
 
-from ..backend import fast_form
+from ..backend import fast_form, mean_of_parts
 from ..tensor import Function
 from .elementwise import sqrt
 from .reduce import axes_of, count, mean, var
@@ -59,7 +59,7 @@ def _mean(x, axes):
     """
     for axis in axes:
         x = mean(x, axis, keepdims=True)
-    return x
+    return mean_of_parts(x) if 0 in axes else x
 
 
 def normalize(x, axes, eps):

@@ -3,34 +3,36 @@
 The loss of a batch is the mean of its parts' losses, so its gradient is the mean of theirs. Each
 part has a replica of the model, which reads the same parameters and writes a gradient buffer of its
 own; the buffers are added in a fixed order, so the result does not depend on who was ready first.
-Parts run in threads: NumPy lets go of the interpreter while it computes.
+Parts run in threads: NumPy lets go of the interpreter while it computes. Where a layer looks at the
+whole batch, the parts wait for each other (backend/parts.py).
 """
 
 import copy
 import os
-import warnings
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from contextvars import copy_context
+from functools import partial
 
-from ..nn import BatchNorm, Dropout
-
-
-class OneShardWarning(UserWarning):
-    """A model must see its batches whole, so that threads compute inside operations only."""
+from ..backend.parts import Part, working_on
+from ..nn import Dropout
 
 
 class Shards:
-    """n replicas of a model on as many threads. n = 1: the model alone, in the caller's thread."""
+    """n replicas of a model on as many threads. n = 1: the model alone, in the caller's thread.
+
+    Batch norm takes its statistics over all of them, and dropout gives every sample the mask that
+    it has in the whole batch. A layer of your own that looks from one sample at another cannot be
+    cut: use n = 1.
+    """
 
     def __init__(self, model, n):
         if n < 1:
             raise ValueError(f"a batch is cut into at least 1 shard, got {n}")
-        if n > 1 and (name := beyond_a_shard(model)):
-            raise ValueError(f"{name} looks beyond one shard of the batch: use 1 shard")
         self.model = model
         self.replicas = [model] + [_replica(model) for _ in range(n - 1)]
-        self.pool = ThreadPoolExecutor(n - 1) if n > 1 else None
+        self.pool = ThreadPoolExecutor(n) if n > 1 else None
 
     def gradient(self, loss, *batch):
         """Write the gradient of loss(model, *batch) into the model's buffer; returns the loss.
@@ -42,17 +44,21 @@ class Shards:
             value = loss(self.model, *batch)
             value.backward()
             return value.data
-        n, size = len(self.replicas), len(batch[0])
+        size = len(batch[0])
+        n = min(len(self.replicas), size)
         cuts = [size * i // n for i in range(n + 1)]
-        jobs = [
-            (replica, [a[start:end] for a in batch], (end - start) / size)
-            for replica, start, end in zip(self.replicas, cuts, cuts[1:])
-            if end > start
-        ]
-        others = [self.pool.submit(copy_context().run, _part, loss, *job) for job in jobs[1:]]
-        total = _part(loss, *jobs[0])
-        for (replica, _, _), other in zip(jobs[1:], others):
-            total = total + other.result()
+        meeting = Meeting(n)
+        jobs = []
+        for k, (replica, first, end) in enumerate(zip(self.replicas, cuts, cuts[1:])):
+            _follow(replica, self.model)
+            rows = [a[first:end] for a in batch]
+            part = Part(first, end, size, partial(meeting.gather, k))
+            jobs.append(
+                self.pool.submit(copy_context().run, _gradient, loss, replica, rows, part, meeting)
+            )
+        total, *others = meeting.results(jobs)
+        for replica, value in zip(self.replicas[1:], others):
+            total = total + value
             self.model.flat.grad += replica.flat.grad
         return total
 
@@ -62,13 +68,44 @@ class Shards:
             self.pool.shutdown()
 
 
-def _part(loss, model, batch, weight):
-    """The weighted loss of one part; its gradient goes into the replica's buffer."""
-    for p in model.parameters():
-        p.grad = None
-    value = loss(model, *batch) * weight
-    value.backward()
-    return value.data
+class Meeting:
+    """Where n parts that are computed side by side exchange arrays."""
+
+    def __init__(self, n):
+        self.arrays, self.barrier = [None] * n, threading.Barrier(n)
+
+    def gather(self, k, array):
+        """Part k brings an array and gets those of all parts, in order, once all have come."""
+        self.arrays[k] = array
+        self.barrier.wait()
+        found = list(self.arrays)
+        self.barrier.wait()  # only then may the next exchange begin
+        return found
+
+    def results(self, jobs):
+        """The results of the parts' futures. Raises the first error that is a part's own.
+
+        A part that fails breaks the barrier, so that nobody waits for it for ever.
+        """
+        errors = [job.exception() for job in jobs]  # which waits for all of them
+        for error in errors:
+            if error is not None and not isinstance(error, threading.BrokenBarrierError):
+                raise error
+        return [job.result() for job in jobs]
+
+
+def _gradient(loss, model, batch, part, meeting):
+    """The weighted loss of one part; its gradient goes into its replica's buffer."""
+    try:
+        for p in model.parameters():
+            p.grad = None
+        with working_on(part):
+            value = loss(model, *batch) * part.share
+            value.backward()
+        return value.data
+    except BaseException:
+        meeting.barrier.abort()
+        raise
 
 
 def _replica(model):
@@ -78,25 +115,12 @@ def _replica(model):
     return replica
 
 
-def beyond_a_shard(model):
-    """The name of a layer that needs the whole batch, or its random numbers in order; or None."""
-    for name, module in model.modules().items():
-        if isinstance(module, BatchNorm) or (isinstance(module, Dropout) and module.p):
-            return f"{name} ({type(module).__name__})"
-    return None
-
-
-def shards_for(model, threads):
-    """How many shards to use on `threads` threads: as many, or 1 with an OneShardWarning."""
-    if threads > 1 and (name := beyond_a_shard(model)):
-        warnings.warn(
-            f"{name} looks beyond one shard of a batch, so batches stay whole, and threads are "
-            "used only inside matrix products",
-            OneShardWarning,
-            stacklevel=2,
-        )
-        return 1
-    return threads
+def _follow(replica, model):
+    """Let the replica's masks be drawn from where the model's generators are now."""
+    if replica is not model:
+        for mine, its in zip(replica.modules().values(), model.modules().values()):
+            if isinstance(mine, Dropout):
+                mine.rng.bit_generator.state = its.rng.bit_generator.state
 
 
 def blas_threads(n):

@@ -11,15 +11,14 @@ from ..optim import EMA, AdamW, clip_grad_norm, cosine
 from .build import build
 from .loop import Learner
 from .plateau import Plateau
-from .shards import Shards, shards_for
+from .shards import Shards
 
 
 class Trainer(Learner):
     """A diffusion model and what trains it.
 
     config: Config; x: (N, ...) float32 rows of data on the host; threads: how many parts of a batch
-    are computed side by side, if the model can be computed on parts. Parameters are made on the
-    current device.
+    are computed side by side. Parameters are made on the current device.
     """
 
     def __init__(self, config, x, threads=1):
@@ -38,7 +37,7 @@ class Trainer(Learner):
             self.lr = cosine(config.lr, max(config.steps, config.warmup + 1), config.warmup)
         times = bound.StratifiedT if config.times == "stratified" else bound.UniformT
         self.times = times(config.T)
-        self.shards = Shards(self.model, shards_for(self.model, threads))
+        self.shards = Shards(self.model, threads)
 
     def batch(self):
         """The next batch, uploaded: x0, t and the bound's Rows of t."""
