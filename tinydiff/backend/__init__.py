@@ -6,6 +6,8 @@ CPU, a CuPy array on its GPU. `set_device` only says where *new* tensors go. CuP
 it is first asked for, never before.
 """
 
+from . import memory
+
 from .arrays import (
     SCALARS,
     backend_of,
@@ -44,3 +46,5 @@ __all__ = [
     "uniform",
     "xp_of",
 ]
+
+memory_is_kept = memory.keep()
