@@ -32,7 +32,7 @@ NORMS = replace(LAB, data="digits", model="lab_unet", net={"size": 8, "d": 2})
 
 
 def trainer(config):
-    return Trainer(config, load(config.data, limit=40).x)  # 2 steps an epoch
+    return Trainer(config, load(config.data, limit=40))  # 2 steps an epoch
 
 
 # --- the labs' process
@@ -150,8 +150,8 @@ def test_uniform_times_are_independent_and_stratified_ones_are_not():
 def test_parts_see_the_whole_batch(config, n):
     """Masks by sample, statistics over all: the gradient, the running averages and the next masks
     are those of the whole batch. In float64, where only the order of sums tells them apart."""
-    x = load(config.data, limit=40).x
-    whole, cut = Trainer(config, x), Trainer(config, x, n)
+    data = load(config.data, limit=40)
+    whole, cut = Trainer(config, data), Trainer(config, data, threads=n)
     assert len(cut.shards.replicas) == n
     for found in (whole, cut):
         found.model.astype(np.float64)
@@ -178,7 +178,7 @@ def test_parts_see_the_whole_batch(config, n):
 
 
 def test_a_part_that_fails_says_why_and_nobody_waits_for_it():
-    found = Trainer(NORMS, load(NORMS.data, limit=40).x, 2)
+    found = Trainer(NORMS, load(NORMS.data, limit=40), threads=2)
 
     def fails(model, x0, *rest):
         if model is not found.model:
@@ -251,4 +251,4 @@ def test_the_plateau_of_another_run_is_refused(tmp_path):
     del saved["states"]["plateau"]
     with pytest.raises(td.CheckpointError, match="does not fit this Plateau"):
         trainer(LAB).load(saved)
-    assert "plateau" not in state(Trainer(tiny(), load("digits", limit=20).x))
+    assert "plateau" not in state(Trainer(tiny(), load("digits", limit=20)))

@@ -18,7 +18,7 @@ def config(**changes):
 
 
 def trainer(threads=1, **changes):
-    return Trainer(config(**changes), load("digits", limit=50).x, threads)
+    return Trainer(config(**changes), load("digits", limit=50), threads=threads)
 
 
 def state(trained):

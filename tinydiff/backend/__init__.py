@@ -7,7 +7,6 @@ it is first asked for, never before.
 """
 
 from . import memory
-
 from .arrays import (
     SCALARS,
     backend_of,

@@ -23,4 +23,4 @@ def keep():
     if mallopt is None:
         return False
     settings = (M_MMAP_THRESHOLD, LARGEST), (M_TRIM_THRESHOLD, NEVER), (M_TOP_PAD, PAD)
-    return all([mallopt(*setting) == 1 for setting in settings])
+    return sum(mallopt(*setting) for setting in settings) == len(settings)  # 1 each: all accepted

@@ -9,6 +9,7 @@ Draw new samples from a trained run. The suffix of --out says what is written.
   tinydiff sample runs/digits                          a picture of 64 digits, samples.png, here
   tinydiff sample runs/digits --n 500 --out x.npy      the array (500, 8, 8, 1), values in [-1, 1]
   tinydiff sample runs/digits --seed 1 --out rev.gif   how they come about
+  tinydiff sample runs/digits-labels --label 3         only threes, of a run that was told labels
 """
 
 
@@ -23,6 +24,10 @@ def add(subparsers):
     parser.add_argument("--n", type=int, default=64, metavar="N", help="how many (default: 64)")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="N", help="of the noise (default: 0)"
+    )
+    parser.add_argument("--label", type=int, metavar="K", help="of all samples (default: in turn)")
+    parser.add_argument(
+        "--guidance", type=float, metavar="S", help="how strongly labels pull (default: the run's)"
     )
     parser.add_argument(
         "--out", type=Path, default=Path("samples.png"), metavar="FILE",
@@ -47,7 +52,10 @@ def run(args):
         raise ConfigError(f"--out must end in .png, .gif or .npy, got {args.out}")
     if not args.out.parent.is_dir():
         raise ConfigError(f"--out: there is no folder {args.out.parent}; make it first")
-    frames = draw_samples(args.folder, args.n, args.seed, cores())
+    labels = None if args.label is None else [args.label] * args.n
+    frames = draw_samples(
+        args.folder, args.n, args.seed, cores(), labels=labels, guidance=args.guidance
+    )
     columns = min(args.n, 10)
     if args.out.suffix == ".npy":
         np.save(args.out, frames[-1][1])
@@ -56,7 +64,6 @@ def run(args):
         animate(args.out, frames, columns)
     else:
         title = f"{args.n} samples of {args.folder}, seed {args.seed}"
-        grid = viz.grid if frames[-1][1].ndim == 4 else viz.curve_grid
-        viz.save(grid(frames[-1][1], columns, title), args.out)
+        viz.save(viz.samples(frames[-1][1], columns, title), args.out)
     print(args.out)
     return 0

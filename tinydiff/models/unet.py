@@ -8,6 +8,7 @@ image, the skip connections remember where exactly. Sources: Ronneberger et al. 
 
 from ..nn import (
     Conv2d,
+    Embedding,
     FiLM,
     GroupNorm,
     Linear,
@@ -67,6 +68,8 @@ class UNet(Module):
 
     xt: (N, H, W, channels); t: an int, or ints (N,) on the host or on the device of xt. H and W are
     multiples of patch 2^(len(widths) - 1).
+    With classes > 0, model(xt, t, y) is told the label y too, an int, or ints (N,): -1 where it is
+    not to know, and y = None is -1 for all. A label is a vector, added to that of the time.
     patch: the finest resolution is that of patches of so many pixels squared; the pixels of a patch
     become channels, which loses nothing. widths: channels at each resolution, finest first; blocks:
     residual blocks at each, on each way; heads: attention heads at each, 0 for none; d: size of the
@@ -77,13 +80,15 @@ class UNet(Module):
 
     def __init__(
         self, channels=1, patch=1, widths=(32, 64), blocks=2, heads=(0, 4), d=128, groups=8,
-        outputs=1, *, rng,
+        outputs=1, classes=0, *, rng,
     ):  # fmt: skip
         if len(heads) != len(widths):
             raise ValueError(f"UNet needs heads for each of the widths {widths}, got {heads}")
         self.channels, self.patch, self.blocks = channels, patch, blocks
         self.d_wave, self.levels = widths[0], len(widths)
         self.time1, self.time2 = Linear(self.d_wave, d, rng=rng), Linear(d, d, rng=rng)
+        self.classes = classes
+        self.label = Embedding(classes + 1, d, rng=rng) if classes else None
         self.first = Conv2d(channels * patch**2, widths[0], 3, padding=1, rng=rng)
         self.down, self.shrink, self.up, self.grow = [], [], [], []
         for level, c in enumerate(widths):
@@ -98,7 +103,7 @@ class UNet(Module):
         self.norm = GroupNorm(groups, widths[0])
         self.last = zeroed(Conv2d(widths[0], outputs * channels * patch**2, 3, padding=1, rng=rng))
 
-    def forward(self, xt, t):
+    def forward(self, xt, t, y=None):
         unit = self.patch * 2 ** (self.levels - 1)
         if xt.ndim != 4 or xt.shape[1] % unit or xt.shape[2] % unit or xt.shape[3] != self.channels:
             raise ValueError(
@@ -106,7 +111,7 @@ class UNet(Module):
                 f"{unit}, got {xt.shape}"
             )
         e = sinusoidal(on_device_of(t, xt), self.d_wave)
-        e = silu(self.time2(silu(self.time1(e))))
+        e = silu(self.told(self.time2(silu(self.time1(e))), xt, y))
         x, skips = self.first(to_patches(xt, self.patch)), []
         for i, stage in enumerate(self.down, start=1):
             x = stage(x, e)
@@ -119,6 +124,14 @@ class UNet(Module):
             if i % self.blocks == 0 and i < len(self.up):
                 x = upsample2d(self.grow[i // self.blocks - 1](x), 2)
         return from_patches(self.last(silu(self.norm(x))), self.patch)
+
+    def told(self, e, xt, y):
+        """e (N, d), and the vectors of the labels y added, those of "unknown" where y is None."""
+        if self.label is None:
+            if y is not None:
+                raise ValueError("this UNet knows no labels: make it with classes=, or leave y out")
+            return e
+        return e + self.label(on_device_of(-1 if y is None else y, xt) + 1)
 
 
 def to_patches(x, k):

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..backend import device_of, standard_normal
+from ..backend import device_of, standard_normal, to_device_of
 from ..backend.errors import CheckpointError, ConfigError
 from ..diffusion import samplers, schedules
+from ..diffusion.guidance import classifier_free
 from ..diffusion.process import Process
 from ..models.lab_unet import LabUNet
 from ..models.transformer import Transformer
@@ -61,9 +62,20 @@ def build(config, rng):
     return model, Process(SCHEDULES[config.schedule](config.T))
 
 
-def sampling(config, model, process, n, shape, rng):
-    """The Config's sampler on n fresh noises: yields (t, x) after each step, x (n, *shape)."""
+def some_labels(config, n):
+    """n labels to sample by, each class in turn: an array (n,); None if the model knows none."""
+    return np.arange(n) % config.classes if config.classes else None
+
+
+def sampling(config, model, process, n, shape, rng, labels=None, guidance=None):
+    """The Config's sampler on n fresh noises: yields (t, x) after each step, x (n, *shape).
+
+    labels: of each sample, (n,) ints on the host; guidance: another scale than the Config's.
+    """
     like = model.flat.data
+    if labels is not None:
+        scale = config.guidance if guidance is None else guidance
+        model = classifier_free(model, to_device_of(labels, like), scale)
     ancestral = config.sampler == "ddpm"
     if config.variance == "learned" and not ancestral:  # the others have no use for a variance
 

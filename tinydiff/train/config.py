@@ -22,6 +22,7 @@ class Config(Settings, kind="diffusion"):
     # what is learned
     predicts: str = "v"
     weight: str = "simple"
+    drop_labels: float = 0.1  # of a model that is told labels (net: classes), how often it is not
     variance: str = "posterior"  # of p(x_{t-1} | x_t); "learned": the model gives it as well
     # how it is learned
     batch: int = 64
@@ -32,9 +33,14 @@ class Config(Settings, kind="diffusion"):
     weight_decay: float = 0.0
     grad_clip: float = 1.0
     ema: float = 0.995
+    # what is seen of it meanwhile
+    look_every: int = 0  # steps between two looks at held-out data and at samples; 0: never
+    look_rows: int = 100  # held-out rows of which the bound is estimated
+    look_times: int = 10  # t for each of them
     # what is made of it
     sampler: str = "ddim"
     sample_steps: int = 50
+    guidance: float = 1.0  # of samples by label: 1 is the model's own conditional distribution
     n_judged: int = 500  # samples in the report
     judge_steps: int = 500  # training steps of the classifier that judges images
     floor_draws: int = 134  # curves only: draws of x_t at each t for the least possible loss
@@ -51,16 +57,21 @@ class Config(Settings, kind="diffusion"):
     }
     at_least = {
         "T": 1, "batch": 1, "warmup": 0, "sample_steps": 1, "judge_steps": 1, "n_judged": 10,
-        "weight_decay": 0, "floor_draws": 1,
+        "weight_decay": 0, "floor_draws": 1, "look_every": 0, "look_rows": 1, "look_times": 1,
     }  # fmt: skip
     positive = ("lr", "grad_clip")
-    fractions = ("ema", "beta2")
+    fractions = ("ema", "beta2", "drop_labels")
 
     def check(self):
         super().check()
         if self.sample_steps > self.T:
             raise ConfigError(
                 f"sample_steps = {self.sample_steps} visits more times than there are: T = {self.T}"
+            )
+        if self.guidance != 1 and not self.classes:
+            raise ConfigError(
+                f"guidance = {self.guidance:g} needs a model that is told labels: set classes in "
+                "net to how many there are, or leave guidance at 1"
             )
         if self.decay == "plateau" and self.warmup:
             raise ConfigError(f"decay = 'plateau' has no warm-up: warmup is 0, not {self.warmup}")
@@ -69,6 +80,11 @@ class Config(Settings, kind="diffusion"):
                 f"schedule = 'lab_repaired' goes on after the lab's {LAB_T} steps: T must be more, "
                 f"got {self.T}"
             )
+
+    @property
+    def classes(self):
+        """How many labels the model can be told; 0: none."""
+        return self.net.get("classes", 0)
 
     def run(self, folder, saved=None, **options):
         from .job import run  # the job knows Config, not the other way round

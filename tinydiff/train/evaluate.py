@@ -51,6 +51,12 @@ def figures(judge, samples, train, test, rng):
     ]
 
 
+def obedience(judge, samples, labels):
+    """The Figure of samples that were asked for by label: how often the judge sees that label."""
+    right = judges.probabilities(judge, samples).argmax(axis=1) == labels
+    return Figure("samples: share of the label asked for", right.mean(), (">=", 0.95))
+
+
 def top(p):
     """The mean over rows of the largest probability."""
     return float(p.max(axis=1).mean())

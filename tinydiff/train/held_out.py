@@ -19,6 +19,11 @@ from .shards import one_thread_each
 GROUP = 125  # rows that are evaluated together: more would not stay in a CPU's cache
 
 
+def decoder_of(data):
+    """The decoder that `bound.terms` is to use: of a probability where the data has levels."""
+    return {"decoder": "discretized", "levels": data.levels} if data.levels else {}
+
+
 def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, show=lambda *_: None):
     """The Bound of n held-out rows under the run in `folder`, with its averaged weights.
 
@@ -43,7 +48,8 @@ def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, sho
     variance = variance or config.variance
     if (variance == "learned") != (config.variance == "learned"):
         raise ConfigError(
-            "this run learned its variance: leave --variance out" if config.variance == "learned"
+            "this run learned its variance: leave --variance out"
+            if config.variance == "learned"
             else "this run did not learn a variance: use posterior, beta or optimal"
         )
     if variance == "optimal" and times < process.T:
@@ -51,7 +57,6 @@ def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, sho
     if variance == "optimal" and n < 2:
         raise ConfigError("the optimal variance is estimated from other rows: n must be at least 2")
     x0 = to_device_of(held_out.x[np.sort(rng.permutation(len(held_out))[:n])], model.flat.data)
-    decoder = "discretized" if held_out.levels else "gaussian"
     cuts = np.linspace(0, n, -(-n // GROUP) + 1).astype(int)  # no group is left with a single row
     groups = [x0[first:end] for first, end in pairwise(cuts)]
     done, lock = [], threading.Lock()
@@ -66,7 +71,7 @@ def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, sho
         ts = None if times == process.T else StratifiedT(process.T).sample(times * len(x0), rng)
         return bound.terms(
             watched, process, x0, noise=rng, ts=ts, variance=variance, predicts=config.predicts,
-            decoder=decoder, levels=held_out.levels or 256,
+            **decoder_of(held_out),
         )  # fmt: skip
 
     with one_thread_each(), ThreadPoolExecutor(threads) as pool:

@@ -4,6 +4,7 @@ import numpy as np
 
 from .. import viz
 from . import evaluate
+from .build import some_labels
 from .judge import train_judge
 from .metrics import columns
 from .shards import one_thread_each
@@ -20,6 +21,10 @@ def report(run, clock, threads, show):
     with clock("judging"):
         rng = np.random.default_rng(config.seed)
         found = evaluate.figures(judge, run.samples, run.data, run.held_out, rng)
+        if config.classes:
+            found.append(
+                evaluate.obedience(judge, run.samples, some_labels(config, len(run.samples)))
+            )
     with clock("pictures"):
         save_pictures(run)
     return found, evaluate.PROTOCOL

@@ -13,12 +13,14 @@ from contextvars import copy_context
 
 import numpy as np
 
+from .. import viz
 from ..backend import to_host
 from ..backend.errors import ConfigError
 from ..data import load
 from . import curves, images
-from .build import open_run, sampling
+from .build import open_run, sampling, some_labels
 from .folder import Clock, write_config, write_json
+from .look import read
 from .loop import interruptible, train
 from .report import Run, as_dict
 from .shards import blas_threads, one_thread_each
@@ -38,7 +40,7 @@ def run(config, folder, saved=None, *, threads=1, versions=None, show=lambda *_:
     report = report_of(data)
     clock = Clock()
     write_config(folder, config, versions)
-    trainer = Trainer(config, data.x, threads)
+    trainer = Trainer(config, data, held_out, threads=threads)
     with blas_threads(threads // len(trainer.shards.replicas)):
         if saved:
             trainer.load(saved)
@@ -49,6 +51,13 @@ def run(config, folder, saved=None, *, threads=1, versions=None, show=lambda *_:
             return None
     with clock("sampling"):
         frames = draw_samples(folder, config.n_judged, config.seed, threads, show)
+    looks = np.array(read(folder / "validation.csv"))
+    if len(looks):
+        step, _, _, bits = looks.T
+        per_dim = data.x[0].size * np.log(2)
+        error = looks[:, 2] / per_dim
+        picture = viz.over_steps(step, bits, error, "bound on held-out data, bits per dimension")
+        viz.save(picture, folder / "validation.png")
     _, model, process = open_run(folder)
     made = Run(folder, config, model, process, data, held_out, frames)
     found, protocol = report(made, clock, threads, show)
@@ -68,28 +77,36 @@ def report_of(data):
     )
 
 
-def draw_samples(folder, n, seed, threads=1, show=lambda *_: None):
+def draw_samples(folder, n, seed, threads=1, show=lambda *_: None, *, labels=None, guidance=None):
     """n samples of the run in `folder` as they come about: [(t, x)] on the host, t falling to 0.
 
     They are drawn in groups of GROUP, each with a generator of its own, side by side on `threads`
-    threads; how many threads there are does not change them.
+    threads; how many threads there are does not change them. Of a model that is told labels:
+    labels of the samples, (n,), by default each class in turn; guidance: another scale than the
+    run's own. Raises CheckpointError, and ConfigError for labels that the run does not know.
     """
     config, model, process = open_run(folder)
+    if not config.classes and not (labels is None and guidance is None):
+        raise ConfigError(f"the model in {folder} was not told labels: sample without them")
+    if labels is not None and not 0 <= min(labels) <= max(labels) < config.classes:
+        raise ConfigError(f"labels of {folder} are 0 to {config.classes - 1}, got {max(labels)}")
+    labels = some_labels(config, n) if labels is None else np.asarray(labels)
     shape = load(config.data, limit=1).x.shape[1:]
-    sizes = [min(GROUP, n - first) for first in range(0, n, GROUP)]
+    starts = range(0, n, GROUP)
     done, lock = [], threading.Lock()
 
-    def group(size, rng):
-        frames = []
-        for t, x in sampling(config, model, process, size, shape, rng):
+    def group(first, rng):
+        frames, size = [], min(GROUP, n - first)
+        told = None if labels is None else labels[first : first + size]
+        for t, x in sampling(config, model, process, size, shape, rng, told, guidance):
             frames.append((t, to_host(x)))
             with lock:
                 done.append(t)
-                show("sampling", len(done), config.sample_steps * len(sizes), None)
+                show("sampling", len(done), config.sample_steps * len(starts), None)
         return frames
 
-    rngs = np.random.default_rng(seed).spawn(len(sizes))
+    rngs = np.random.default_rng(seed).spawn(len(starts))
     with one_thread_each(), ThreadPoolExecutor(threads) as pool:
-        jobs = [pool.submit(copy_context().run, group, size, rng) for size, rng in zip(sizes, rngs)]
+        jobs = [pool.submit(copy_context().run, group, *pair) for pair in zip(starts, rngs)]
         groups = [job.result() for job in jobs]
     return [(frames[0][0], np.concatenate([x for _, x in frames])) for frames in zip(*groups)]

@@ -65,6 +65,9 @@ class Learner:
         self.rng.bit_generator.state = saved["rng"]
         self.step = saved["step"]
 
+    def watch(self, folder):
+        """Called after every step: the place to look at what has been learned so far."""
+
     def close(self):
         """End what runs beside the loop, such as threads."""
 
@@ -86,6 +89,7 @@ def train(learner, folder, show=lambda *_: None, stop=lambda: False):
             step=learner.step, epoch=epoch, loss=loss, lr=learner.optimizer.lr, grad_norm=norm,
             seconds=time.perf_counter() - began,
         )  # fmt: skip
+        learner.watch(folder)
         if learner.step % settings.log_every == 0:
             show("training", learner.step, settings.steps, metrics.flush()[-1])
         if learner.step % settings.save_every == 0:

@@ -48,9 +48,10 @@ class Shards:
         n = min(len(self.replicas), size)
         cuts = [size * i // n for i in range(n + 1)]
         meeting = Meeting(n)
+        for replica in self.replicas[1:]:
+            _follow(replica, self.model)
         jobs = []
         for k, (replica, first, end) in enumerate(zip(self.replicas, cuts, cuts[1:])):
-            _follow(replica, self.model)
             rows = [a[first:end] for a in batch]
             part = Part(first, end, size, partial(meeting.gather, k))
             jobs.append(
@@ -117,10 +118,9 @@ def _replica(model):
 
 def _follow(replica, model):
     """Let the replica's masks be drawn from where the model's generators are now."""
-    if replica is not model:
-        for mine, its in zip(replica.modules().values(), model.modules().values()):
-            if isinstance(mine, Dropout):
-                mine.rng.bit_generator.state = its.rng.bit_generator.state
+    for mine, its in zip(replica.modules().values(), model.modules().values()):
+        if isinstance(mine, Dropout):
+            mine.rng.bit_generator.state = its.rng.bit_generator.state
 
 
 def blas_threads(n):

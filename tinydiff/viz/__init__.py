@@ -6,7 +6,12 @@ Images are grey, -1 white and 1 black, as ink on paper.
 from .curves import animate_curves, curve_grid, noising_curves
 from .line import noising_numbers, schedule
 from .maps import embedding
-from .pictures import animate, grid, loss_curve, mosaic, noising
+from .pictures import animate, grid, loss_curve, mosaic, noising, over_steps
 from .plane import field, over_lines, scatter
 from .style import save
 from .tape import draw
+
+
+def samples(x, columns, title=""):
+    """A picture of samples, whatever they are: images (N, H, W, C) or curves (N, L, 1)."""
+    return (grid if x.ndim == 4 else curve_grid)(x, columns, title)

@@ -36,6 +36,17 @@ def loss_curve(step, loss, what, floor=None):
     return fig
 
 
+def over_steps(step, value, error, what):
+    """A figure of held-out data at some steps of training, with its standard error."""
+    fig = figure(7, 3.5)
+    ax = fig.add_subplot()
+    ax.errorbar(step, value, error, color=BLUE, marker="o", ms=4, capsize=3)
+    ax.set(xlabel="step", ylabel=what)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(alpha=0.25)
+    return fig
+
+
 def mosaic(images, columns):
     """Images (N, H, W, 1) side by side in rows of `columns`, as one array, lines of NaN between."""
     n, height, width = images.shape[:3]

@@ -1,0 +1,71 @@
+"""A look at a diffusion model while it is trained: the bound on held-out data, and a few samples.
+
+Both are made with the averaged weights, and at every look from the same rows, times and noises, so
+that what changes from look to look is the model. Nothing is drawn from the generator that training
+goes on with: a run with looks is the run without, step by step.
+"""
+
+import csv
+import os
+
+import numpy as np
+
+from .. import viz
+from ..backend import to_device_of, to_host
+from ..diffusion import bound
+from ..diffusion.samplers import last
+from ..diffusion.timesampling import StratifiedT
+from .build import sampling, some_labels
+from .held_out import decoder_of
+
+COLUMNS = ("step", "nats", "stderr", "bits_per_dim")
+SEED = 1  # beside the run's own, of what is looked at
+PICTURED, PER_ROW = 20, 10
+
+
+def look(trainer, folder):
+    """Add a row to validation.csv and a picture to early/ in `folder`. Returns the Bound.
+
+    validation.csv: nats of the bound on -log p per row of held-out data, its standard error, and
+    bits/dim. A model that is told labels is judged without them.
+    """
+    config, model, held_out = trainer.settings, trainer.model, trainer.held_out
+    rng = np.random.default_rng([config.seed, SEED])
+    chosen = rng.permutation(len(held_out))[: config.look_rows]
+    x0 = to_device_of(held_out.x[chosen], model.flat.data)
+    with trainer.average.applied():
+        model.eval()
+        found = bound.terms(
+            model, trainer.process, x0, noise=rng, variance=config.variance,
+            ts=StratifiedT(config.T).sample(config.look_times * len(x0), rng),
+            predicts=config.predicts, **decoder_of(held_out),
+        )  # fmt: skip
+        shape, labels = x0.shape[1:], some_labels(config, PICTURED)
+        x = last(sampling(config, model, trainer.process, PICTURED, shape, rng, labels))
+        model.train()
+    note(folder / "validation.csv", trainer.step, found)
+    early = folder / "early"
+    early.mkdir(exist_ok=True)
+    title = f"{PICTURED} samples after {trainer.step} steps"
+    viz.save(viz.samples(to_host(x), PER_ROW, title), early / f"{trainer.step:06d}.png")
+    return found
+
+
+def note(path, step, found):
+    """Write the row of the Bound `found` at `step`, in place of that and all later ones."""
+    row = step, found.total.mean(), found.stderr, found.bits_per_dim
+    kept = [r for r in read(path) if r[0] < step]
+    temporary = path.with_name(path.name + ".tmp")
+    with open(temporary, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows([f"{k:.0f}", *(f"{v:.6g}" for v in rest)] for k, *rest in [*kept, row])
+    os.replace(temporary, path)
+
+
+def read(path):
+    """The rows of a validation.csv, as tuples of floats; [] if there is no file."""
+    if not path.is_file():
+        return []
+    with open(path, newline="") as file:
+        return [tuple(float(row[name]) for name in COLUMNS) for row in csv.DictReader(file)]
