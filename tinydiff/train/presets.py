@@ -18,6 +18,7 @@ _DIGITS = Config(
     warmup=30,
     sampler="ddpm",
     judge_steps=600,
+    look_every=250,
 )
 _LAB1 = Config(
     name="lab1",
@@ -47,6 +48,14 @@ _ALL = (
             "name": "digits-learned",
             "about": "the same, and the variance of every step is learned; for `tinydiff bound`",
             "variance": "learned",
+        }
+    ),
+    _DIGITS.changed(
+        {
+            "name": "digits-labels",
+            "about": "the same, told which digit each is: from a label to an image, with guidance",
+            "net": {"classes": 10},
+            "guidance": 2.0,
         }
     ),
     _LAB1,
