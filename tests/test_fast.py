@@ -9,6 +9,7 @@ import pytest
 
 from tinydiff.backend import fast, fast_numpy
 from tinydiff.ops import activations, conv, norm
+from tinydiff.ops.softmax import softmax_gradient, softmax_value
 from tinydiff.ops.windows import geometry
 
 # Two sums of n products in another order differ by about sqrt(n) u of their largest terms; n is at
@@ -103,6 +104,43 @@ def test_normalisation_leaves_other_layouts_to_its_twin(rng):
     x = rng.standard_normal((4, 5, 6))
     assert fast_numpy.normalize_forward(x, (0, 1), 1e-5) is None
     assert fast_numpy.normalize_forward(x.swapaxes(0, 1), (2,), 1e-5) is None
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("piece", [1, 12, 50, 10**6])
+@pytest.mark.parametrize("shape", [(5, 6), (4, 3, 2), (6, 1)])
+def test_rows(rng, monkeypatch, shape, piece, dtype):
+    """Scale and shift, softmax and their gradients, in blocks of rows."""
+    monkeypatch.setattr(fast_numpy, "PIECE", piece)
+    x, g = rng.standard_normal((2, *shape)).astype(dtype)
+    gamma, beta = rng.standard_normal((2, shape[-1])).astype(dtype)
+    plain = norm.scale_and_shift.plain(x, gamma, beta)
+    close(fast_numpy.scale_and_shift(x, gamma, beta), plain, dtype)
+    quick = fast_numpy.scale_and_shift_gradients(g, x, gamma)
+    for a, b in zip(quick, norm.scale_and_shift_gradients.plain(g, x, gamma), strict=True):
+        close(a, b, dtype)
+    y = fast_numpy.softmax_value(3 * x, -1)
+    close(y, softmax_value.plain(3 * x, -1), dtype)
+    # a difference of terms of size |g| y, which is 0 where a row has one entry
+    plain = softmax_gradient.plain(g, y, -1)
+    np.testing.assert_allclose(
+        fast_numpy.softmax_gradient(g, y, len(shape) - 1), plain, rtol=0, atol=TOLERANCE[dtype]
+    )
+
+
+def test_rows_leave_other_layouts_and_infinities_to_their_twins(rng):
+    x = rng.standard_normal((4, 5))
+    assert fast_numpy.softmax_value(x, 0) is None
+    assert fast_numpy.softmax_value(x[:0], -1) is None
+    assert fast_numpy.scale_and_shift(x[:0], x[0], x[0]).shape == (0, 5)
+    assert fast_numpy.softmax_value(x.T, -1) is None
+    assert fast_numpy.softmax_value(np.array([[1.0, np.inf]]), -1) is None
+    assert fast_numpy.softmax_value(np.full((1, 2), -np.inf), -1) is None
+    assert fast_numpy.softmax_value(np.array([[1.0, np.nan]]), -1) is None
+    assert fast_numpy.softmax_gradient(x.T, np.ascontiguousarray(x.T), -1) is None
+    assert fast_numpy.scale_and_shift(x.T, x[:, 0], x[:, 0]) is None
+    assert fast_numpy.scale_and_shift(x, x[0].astype(np.float32), x[0]) is None
+    assert fast_numpy.scale_and_shift_gradients(x.T, x.T, x[:, 0]) is None
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -157,9 +157,10 @@ BAD_CALLS = {
     r"group_norm\(\) needs gamma": lambda r, x: nn.GroupNorm(2, 4)(x((2, 6))),
     r"batch_norm\(\) needs gamma": lambda r, x: nn.BatchNorm(3)(x((2, 4))),
     "more than one value per channel": lambda r, x: nn.BatchNorm(3)(x((1, 3))),
-    r"MultiHeadAttention needs x of shape \(N, L, d\), got \(4, 6\)":
+    r"MultiHeadAttention needs x of shape \(N, L, 6\), got \(4, 6\)":
         lambda r, x: nn.MultiHeadAttention(6, 2, rng=r)(x((4, 6))),
-    r"Linear\(6, 18\) needs": lambda r, x: nn.MultiHeadAttention(6, 2, rng=r)(x((1, 4, 5))),
+    r"MultiHeadAttention needs x of shape \(N, L, 6\), got \(1, 4, 5\)":
+        lambda r, x: nn.MultiHeadAttention(6, 2, rng=r)(x((1, 4, 5))),
     "mask leaves a query without any key": lambda r, x: nn.MultiHeadAttention(6, 2, rng=r)(
         x((1, 4, 6)), mask=np.zeros((4, 4), bool)),
     r"FiLM needs x \(N, \.\.\., 4\) and a condition \(N, d_cond\), got \(2, 4\) and \(3, 5\)":

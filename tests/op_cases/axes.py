@@ -76,7 +76,7 @@ row(
     note="axes, kept",
 )
 row("cumsum", lambda x: cumulative(x, 1), AXES, ((2, 1),), ((2, 0),), f=lambda x: td.cumsum(x, 1))
-row("softmax", softmax, ((3, 4),), ((1,),), ((0, 3),))
+row("softmax", softmax, ((3, 4),), ((1,),), ((0, 3),), fused=True)
 row("softmax", lambda x: softmax(x, 1), AXES, f=lambda x: td.softmax(x, 1), note="axis")
 row("log_softmax", lambda x: np.log(softmax(x)), ((3, 4),), ((1,),), ((0, 3),))
 row(

@@ -160,6 +160,7 @@ row(
     ((1, 1), (1, 1), (1, 1)),
     ((0, 2), (3, 2), (3, 1)),
     ((2, 1, 2, 2), (3, 2, 2), (3, 2, 1)),
+    fused=True,
 )
 row(
     "attention",
@@ -167,6 +168,7 @@ row(
     ((2, 3, 2),) * 3,
     f=lambda q, k, v: td.attention(q, k, v, causal=True),
     note="causal",
+    fused=True,
 )
 row(
     "attention",
@@ -176,6 +178,7 @@ row(
     f=lambda q, k, v, m: td.attention(q, k, v, m > 0),
     note="masked",
     draw=(normal, normal, normal, first_positive),
+    fused=True,
 )
 row(
     "attention",
@@ -184,4 +187,5 @@ row(
     f=lambda q, k, v, m: td.attention(q, k, v, m > 0, causal=True),
     note="masked and causal",
     draw=(normal, normal, normal, first_positive),
+    fused=True,
 )

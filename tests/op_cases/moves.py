@@ -160,6 +160,15 @@ row(
 )
 row("matmul", lambda a, b: np.einsum("ij,j->i", a, b), ((2, 3), (3,)), note="a column")
 row("matmul", lambda a, b: np.einsum("j,j->", a, b), ((3,), (3,)), note="two vectors")
+row(
+    "linear",
+    lambda x, W, b: np.einsum("...j,jk->...k", x, W) + b,
+    ((3, 4), (4, 2), (2,)),
+    ((2, 3, 4), (4, 2), (2,)),
+    ((4,), (4, 1), (1,)),
+    ((0, 3, 2), (2, 3), (3,)),
+    ((2, 0), (0, 3), (3,)),
+)
 for subscripts, *shapes in (
     ("ij,jk->ik", ((2, 3), (3, 4)), ((0, 2), (2, 1))),
     ("nhd,nkd->nhk", ((2, 3, 2), (2, 1, 2))),

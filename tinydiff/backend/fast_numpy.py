@@ -144,6 +144,65 @@ def normalize_backward(g, y, inverse_s, axes):
     return gx
 
 
+def scale_and_shift(x, gamma, beta):
+    """x gamma + beta, in blocks of rows."""
+    if not x.flags.c_contiguous or not x.dtype == gamma.dtype == beta.dtype:
+        return None
+    y = np.empty_like(x)
+    rows, flat = (a.reshape(-1, x.shape[-1]) for a in (x, y))
+    for part in _row_blocks(rows):
+        np.multiply(rows[part], gamma, out=flat[part])
+        flat[part] += beta
+    return y
+
+
+def scale_and_shift_gradients(g, x, gamma):
+    """(g gamma, sum g x, sum g), in blocks of rows."""
+    if not (g.flags.c_contiguous and x.flags.c_contiguous and g.dtype == x.dtype == gamma.dtype):
+        return None
+    gx, g_gamma, g_beta = np.empty_like(x), np.zeros_like(gamma), np.zeros_like(gamma)
+    g_rows, rows, flat = (a.reshape(-1, x.shape[-1]) for a in (g, x, gx))
+    for part in _row_blocks(rows):
+        np.multiply(g_rows[part], gamma, out=flat[part])
+        g_gamma += np.einsum("rc,rc->c", g_rows[part], rows[part])
+        g_beta += g_rows[part].sum(axis=0)
+    return gx, g_gamma, g_beta
+
+
+def softmax_value(x, axis):
+    """exp(x) / sum(exp(x)) along the last axis, in blocks of rows."""
+    if not _long_rows(x, axis):
+        return None
+    y = np.empty_like(x)
+    rows, flat = (a.reshape(-1, x.shape[-1]) for a in (x, y))
+    for part in _row_blocks(rows):
+        b = flat[part]
+        largest = rows[part].max(axis=1, keepdims=True)
+        if not np.isfinite(largest).all():
+            return None
+        np.subtract(rows[part], largest, out=b)
+        np.exp(b, out=b)
+        b /= b.sum(axis=1, keepdims=True)
+    return y
+
+
+def softmax_gradient(g, y, axis):
+    """y (g - sum(g y)) along the last axis, in blocks of rows."""
+    if not (_long_rows(y, axis) and g.flags.c_contiguous and g.dtype == y.dtype):
+        return None
+    gx = np.empty_like(y)
+    g_rows, rows, flat = (a.reshape(-1, y.shape[-1]) for a in (g, y, gx))
+    for part in _row_blocks(rows):
+        inner = np.einsum("rc,rc->r", g_rows[part], rows[part])
+        np.subtract(g_rows[part], inner[:, None], out=flat[part])
+        flat[part] *= rows[part]
+    return gx
+
+
+def _long_rows(x, axis):
+    return axis in (-1, x.ndim - 1) and x.flags.c_contiguous and x.size and x.ndim > 1
+
+
 def _layout(x, axes):
     """x as (samples, positions, channels), and the number of groups; None for other layouts."""
     if not x.flags.c_contiguous or not x.size:

@@ -5,6 +5,11 @@ seen as a whole wherever it stands. Sources: nus-l8, first lab; Vaswani et al. 2
 2020 (the norm before each branch).
 """
 
+import math
+
+import numpy as np
+
+from ..backend import to_device_of
 from ..nn import (
     Dropout,
     Embedding,
@@ -15,7 +20,7 @@ from ..nn import (
     on_device_of,
     sinusoidal,
 )
-from ..ops import relu, reshape
+from ..ops import concatenate, cos, relu, reshape, sin
 from ..parameter import Parameter
 from .unet import zeroed
 
@@ -42,7 +47,9 @@ class Transformer(Module):
 
     t: 1 ... T, an int, or ints (N,) on the host or on the device of xt. n: points of a curve; d:
     size of a token; time: "table", a learned vector for each t, or "waves", a linear map of
-    sines and cosines of t, which times close to each other share. outputs: channels of the result,
+    sines and cosines of t, which times close to each other share. fourier: each value also comes as
+    sine and cosine of 2^k pi x, k < fourier, so that differences far below 1, which are all that
+    is left of the noise at small t, are seen (Kingma et al. 2021, appendix C). outputs: channels of the result,
     2 for a model that gives a learned variance as well. The defaults are the lab's: 842,241
     parameters. rng: np.random.Generator of the initial weights, and of the dropout's masks.
 
@@ -51,12 +58,14 @@ class Transformer(Module):
     """
 
     def __init__(
-        self, n=100, T=150, d=128, heads=4, blocks=4, dropout=0.01, time="table", outputs=1, *, rng
-    ):
+        self, n=100, T=150, d=128, heads=4, blocks=4, dropout=0.01, time="table", fourier=0,
+        outputs=1, *, rng,
+    ):  # fmt: skip
         if time not in ("table", "waves"):
             raise ValueError(f"time is 'table' or 'waves', got {time!r}")
         self.time, self.d = time, d
-        self.embed = Linear(1, d, rng=rng)
+        self.frequencies = math.pi * 2.0 ** np.arange(fourier, dtype=np.float32)
+        self.embed = Linear(1 + 2 * fourier, d, rng=rng)
         self.position = Parameter(rng.standard_normal((n, d)))
         self.table = Embedding(T, d, rng=rng) if time == "table" else None
         self.waves = Linear(d, d, rng=rng) if time == "waves" else None
@@ -71,7 +80,14 @@ class Transformer(Module):
         t = on_device_of(t, xt)
         e = self.table(t - 1) if self.waves is None else self.waves(sinusoidal(t, self.d))
         e = reshape(self.when(relu(e)), (xt.shape[0], 1, self.d))  # the same for every token
-        x = self.embed(xt) + self.position
+        x = self.embed(self.features(xt)) + self.position
         for block in self.blocks:
             x = block(x + e)
         return self.last(self.norm(x))
+
+    def features(self, xt):
+        """xt, and the sine and cosine of it at each frequency: (N, n, 1 + 2 fourier)."""
+        if not len(self.frequencies):
+            return xt
+        angles = xt * to_device_of(self.frequencies, xt.data)
+        return concatenate([xt, sin(angles), cos(angles)], axis=-1)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..backend import is_array, to_device_of, xp_of
-from ..ops import attention, concatenate, cos, reshape, sin, split, transpose
+from ..ops import attention, concatenate, cos, linear, reshape, sin, split, transpose
 from ..tensor import Tensor
 from .linear import Linear
 from .module import Module, check_sizes
@@ -14,7 +14,8 @@ from .module import Module, check_sizes
 class MultiHeadAttention(Module):
     """Self-attention in `heads` subspaces of size d / heads.         x: (N, L, d) -> (N, L, d)
 
-    One product makes queries, keys and values; each head attends on its own; `out` mixes the heads.
+    A third of `qkv` makes the queries, one the keys, one the values; each head attends on its own;
+    `out` mixes the heads.
     mask: bool, True where a query may attend to a key, (L, L) or broadcastable to (N, heads, L, L).
     """
 
@@ -27,11 +28,13 @@ class MultiHeadAttention(Module):
         self.out = Linear(d, d, rng=rng)
 
     def forward(self, x, mask=None, causal=False):
-        if x.ndim != 3:
-            raise ValueError(f"MultiHeadAttention needs x of shape (N, L, d), got {x.shape}")
+        if x.ndim != 3 or x.shape[2] != len(self.out.W):
+            size = len(self.out.W)
+            raise ValueError(f"MultiHeadAttention needs x of shape (N, L, {size}), got {x.shape}")
         n, length, d = x.shape
-        qkv = reshape(self.qkv(x), (n, length, 3, self.heads, d // self.heads))
-        q, k, v = transpose(qkv, (2, 0, 3, 1, 4))  # each (N, heads, L, d / heads)
+        cut = n, length, self.heads, d // self.heads
+        thirds = zip(split(self.qkv.W, 3, axis=1), split(self.qkv.b, 3))
+        q, k, v = (transpose(reshape(linear(x, *Wb), cut), (0, 2, 1, 3)) for Wb in thirds)
         y = attention(q, k, v, mask, causal)
         return self.out(reshape(transpose(y, (0, 2, 1, 3)), (n, length, d)))
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..ops import dropout, embedding, matmul
+from ..ops import dropout, embedding, linear, matmul
 from ..parameter import Parameter
 from .module import Module, check_sizes, generator, scaled_normal
 
@@ -23,8 +23,7 @@ class Linear(Module):
             raise ValueError(
                 f"{self!r} needs an input whose last axis is {self.W.shape[0]}, got shape {x.shape}"
             )
-        y = matmul(x, self.W)
-        return y if self.b is None else y + self.b
+        return matmul(x, self.W) if self.b is None else linear(x, self.W, self.b)
 
     def describe(self):
         return f"{self.W.shape[0]}, {self.W.shape[1]}" + ", bias=False" * (self.b is None)

@@ -3,7 +3,7 @@
     elementwise   arithmetic, exp, log, powers, sin     select      where, maximum, clip, abs, relu
     reduce        sum and broadcast_to, mean, max       shape       reshape, indexing, concatenate
     activations   tanh, sigmoid, silu, gelu             softmax     softmax, logsumexp, losses
-    linalg        matmul, einsum                        norm        layer, group and batch norm
+    linalg        matmul, linear, einsum                norm        layer, group and batch norm
     windows       sliding windows, their adjoint        conv        convolutions
     pool          pooling, upsampling                   attention   attention, embedding, dropout
 """
@@ -33,7 +33,7 @@ from .elementwise import (
     square,
     subtract,
 )
-from .linalg import einsum, matmul
+from .linalg import einsum, linear, matmul
 from .norm import batch_norm, group_norm, layer_norm
 from .pool import avg_pool2d, max_pool2d, upsample2d
 from .reduce import broadcast_to, cumsum, max, mean, min, repeat, sum, var

@@ -25,7 +25,7 @@ def attention(q, k, v, mask=None, causal=False):
             "attention() needs q (..., L, D), k (..., S, D) and v (..., S, E), D >= 1, "
             f"got {q.shape}, {k.shape} and {v.shape}"
         )
-    scores = matmul(q, swapaxes(k, -1, -2)) * q.shape[-1] ** -0.5
+    scores = matmul(q * q.shape[-1] ** -0.5, swapaxes(k, -1, -2))
     allowed = _causal(scores) if causal else None
     if mask is not None:
         mask = mask.data if isinstance(mask, Tensor) else mask

@@ -24,6 +24,24 @@ class Matmul(Function):
         return ga, _transposed(self.a) @ g if self.needs[1] else None
 
 
+class Linear(Function):
+    """y = x W + b         x: (n, k), W: (k, m), b: (m,), y: (n, m)
+
+    As in Matmul; and every row of y has b in it, so dL/db_j = sum_i g_ij
+    dL/dx = g W^T, dL/dW = x^T g, dL/db = sum of the rows of g
+    """
+
+    def forward(self, x, W, b):
+        self.save(x=x, W=W)
+        y = x @ W
+        y += b  # into the product: another array would cost as much as the product of small layers
+        return y
+
+    def backward(self, g):
+        gx = g @ _transposed(self.W) if self.needs[0] else None
+        return gx, _transposed(self.x) @ g, g.sum(0)
+
+
 def _transposed(x):
     return swapaxes(x, -1, -2) if isinstance(x, Tensor) else x.swapaxes(-1, -2)
 
@@ -87,6 +105,18 @@ def matmul(a, b):
     if m[:-2] != n[:-2]:
         a, b = broadcast_to(a, batch + m[-2:]), broadcast_to(b, batch + n[-2:])
     return Matmul()(a, b)
+
+
+def linear(x, W, b):
+    """x W + b of the vectors along the last axis of x.  x: (..., k), W: (k, m), b: (m,)."""
+    shape, size = shape_of(x), shape_of(W)
+    if len(size) != 2 or shape[-1:] != size[:1] or shape_of(b) != size[1:]:
+        raise ValueError(
+            f"linear() needs x (..., k), W (k, m) and b (m,), got {shape}, {size} and {shape_of(b)}"
+        )
+    x, W, b = same_dtype("linear", (x, W, b))
+    y = Linear()(reshape(x, (math.prod(shape[:-1]), shape[-1])), W, b)
+    return reshape(y, (*shape[:-1], size[1]))
 
 
 def _without(y, axis):

@@ -8,8 +8,8 @@ import math
 from ..backend import fast_form, mean_of_parts
 from ..tensor import Function
 from .elementwise import sqrt
-from .reduce import axes_of, count, mean, var
-from .shape import reshape, shape_of
+from .reduce import axes_of, count, mean, sum, var
+from .shape import reshape, same_dtype, shape_of
 
 
 def normalize_composed(x, axes, eps):
@@ -71,20 +71,49 @@ def normalize(x, axes, eps):
     return Normalize()(x, axes=axes, eps=float(eps))
 
 
-def _scale_and_shift(name, x, gamma, beta):
+class ScaleAndShift(Function):
+    """y = x gamma + beta         x: (..., C), gamma and beta: (C,)
+
+    dL/dx = g gamma; dL/dgamma = sum g x and dL/dbeta = sum g over all axes but the last
+    """
+
+    def forward(self, x, gamma, beta):
+        self.save(x=x, gamma=gamma)
+        return scale_and_shift(x, gamma, beta)
+
+    def backward(self, g):
+        return scale_and_shift_gradients(g, self.x, self.gamma)
+
+
+@fast_form
+def scale_and_shift(x, gamma, beta):
+    """x gamma + beta"""
+    return x * gamma + beta
+
+
+@fast_form
+def scale_and_shift_gradients(g, x, gamma):
+    """(g gamma, sum g x, sum g)"""
+    axes = tuple(range(x.ndim - 1))
+    return g * gamma, sum(g * x, axes), sum(g, axes)
+
+
+def _learned(name, x, gamma, beta):
     for parameter in (gamma, beta):
         if parameter is not None and parameter.shape != x.shape[-1:]:
             raise ValueError(
                 f"{name}() needs gamma and beta of shape {x.shape[-1:]}, the last axis of x, "
                 f"got {parameter.shape}"
             )
+    if gamma is not None and beta is not None:
+        return ScaleAndShift()(*same_dtype(name, (x, gamma, beta)))
     x = x if gamma is None else x * gamma
     return x if beta is None else x + beta
 
 
 def layer_norm(x, gamma, beta, eps=1e-5):
     """Normalised over the last axis, then scaled by gamma and shifted by beta (C,) (None: not)."""
-    return _scale_and_shift("layer_norm", normalize(x, -1, eps), gamma, beta)
+    return _learned("layer_norm", normalize(x, -1, eps), gamma, beta)
 
 
 def group_norm(x, groups, gamma, beta, eps=1e-5):
@@ -93,7 +122,7 @@ def group_norm(x, groups, gamma, beta, eps=1e-5):
         raise ValueError(f"group_norm() cannot cut the channels of {x.shape} into {groups} groups")
     grouped = (x.shape[0], math.prod(x.shape[1:-1]), groups, x.shape[-1] // groups)
     y = reshape(normalize(reshape(x, grouped), (1, 3), eps), x.shape)
-    return _scale_and_shift("group_norm", y, gamma, beta)
+    return _learned("group_norm", y, gamma, beta)
 
 
 def batch_norm(x, gamma, beta, eps=1e-5, mean=None, var=None):
@@ -109,4 +138,4 @@ def batch_norm(x, gamma, beta, eps=1e-5, mean=None, var=None):
         y = normalize(x, tuple(range(x.ndim - 1)), eps)
     else:
         y = (x - mean) / sqrt(var + eps)
-    return _scale_and_shift("batch_norm", y, gamma, beta)
+    return _learned("batch_norm", y, gamma, beta)

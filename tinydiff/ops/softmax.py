@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..backend import is_array, to_device_of, xp_of
+from ..backend import fast_form, is_array, to_device_of, xp_of
 from ..tensor import Function, Tensor
 from .elementwise import exp
 from .operands import binary
@@ -63,14 +63,25 @@ class Softmax(Function):
 
     def forward(self, x, axis):
         self.axis = axis
-        e = xp_of(x).exp(x - _finite_max(x, axis))
-        y = e / e.sum(axis=axis, keepdims=True)
+        y = softmax_value(x, axis)
         self.save(y=y)
         return y
 
     def backward(self, g):
-        gy = g * self.y
-        return (gy - self.y * gy.sum(self.axis, keepdims=True),)
+        return (softmax_gradient(g, self.y, self.axis),)
+
+
+@fast_form
+def softmax_value(x, axis):
+    """exp(x) / sum(exp(x))"""
+    e = xp_of(x).exp(x - _finite_max(x, axis))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+@fast_form
+def softmax_gradient(g, y, axis):
+    """y (g - sum(g y))"""
+    return y * (g - (g * y).sum(axis, keepdims=True))
 
 
 class LogSoftmax(Function):
