@@ -7,9 +7,6 @@ seen as a whole wherever it stands. Sources: nus-l8, first lab; Vaswani et al. 2
 
 import math
 
-import numpy as np
-
-from ..backend import to_device_of
 from ..nn import (
     Dropout,
     Embedding,
@@ -64,7 +61,7 @@ class Transformer(Module):
         if time not in ("table", "waves"):
             raise ValueError(f"time is 'table' or 'waves', got {time!r}")
         self.time, self.d = time, d
-        self.frequencies = math.pi * 2.0 ** np.arange(fourier, dtype=np.float32)
+        self.frequencies = [math.pi * 2**k for k in range(fourier)]
         self.embed = Linear(1 + 2 * fourier, d, rng=rng)
         self.position = Parameter(rng.standard_normal((n, d)))
         self.table = Embedding(T, d, rng=rng) if time == "table" else None
@@ -87,7 +84,7 @@ class Transformer(Module):
 
     def features(self, xt):
         """xt, and the sine and cosine of it at each frequency: (N, n, 1 + 2 fourier)."""
-        if not len(self.frequencies):
+        if not self.frequencies:
             return xt
-        angles = xt * to_device_of(self.frequencies, xt.data)
+        angles = concatenate([xt * w for w in self.frequencies], axis=-1)
         return concatenate([xt, sin(angles), cos(angles)], axis=-1)
