@@ -33,11 +33,12 @@ def models(rng):
     return {
         "table": (transformer(rng, dropout=0), rng.standard_normal((3, 6, 1))),
         "waves": (transformer(rng, dropout=0, time="waves"), rng.standard_normal((3, 6, 1))),
+        "fourier": (transformer(rng, dropout=0, fourier=2), rng.standard_normal((3, 6, 1))),
         "unet": (LabUNet(**images, rng=rng), rng.standard_normal((3, 7, 7, 1))),
     }
 
 
-KINDS = pytest.mark.parametrize("kind", ["table", "waves", "unet"])
+KINDS = pytest.mark.parametrize("kind", ["table", "waves", "fourier", "unet"])
 
 
 def test_the_transformer_has_the_labs_parameters(rng):
@@ -48,6 +49,19 @@ def test_the_transformer_has_the_labs_parameters(rng):
     parts = linear(1, d) + n * d + T * d + linear(d, d) + 4 * block + 2 * d + linear(d, 1)
     assert size(Transformer(rng=rng)) == parts == 842_241
     assert size(Transformer(time="waves", rng=rng)) < 842_241
+    assert size(Transformer(time="waves", fourier=7, rng=rng)) < 842_241
+
+
+def test_fourier_features_see_small_differences(rng):
+    """sin and cos of pi x and 2 pi x beside x; the last frequency moves most."""
+    model, x = transformer(rng, fourier=2), rng.standard_normal((2, 6, 1))
+    expected = [x, *(np.sin(w * x) for w in (np.pi, 2 * np.pi))]
+    expected += [np.cos(w * x) for w in (np.pi, 2 * np.pi)]
+    np.testing.assert_allclose(
+        model.features(x), np.concatenate(expected, axis=-1), rtol=1e-12, atol=1e-12
+    )
+    plain = transformer(rng)
+    assert plain.features(x) is x
 
 
 def test_the_unet_has_the_labs_parameters(rng):

@@ -58,9 +58,7 @@ def run(args):
     from .progress import Progress
 
     if args.list:
-        print(f"{'preset':15} {'NAME':8} about")
-        for config in PRESETS.values():
-            print(f"{config.name:15} {config.task:8} {config.about}")
+        print(table(PRESETS.values()))
         return 0
     if args.threads is not None and args.threads < 1:
         raise ConfigError(f"--threads must be at least 1, got {args.threads}")
@@ -89,3 +87,15 @@ def run(args):
     if failed:
         print(f"{failed} of the bars above not met", file=sys.stderr)
     return 1 if failed else 0
+
+
+def table(presets):
+    """What there is to train: a line for each preset, and one for what to expect of it."""
+    widths = [max(len(getattr(s, key)) for s in presets) for key in ("name", "task", "takes")]
+    name, task, takes = (max(width, 6) for width in widths)
+    lines = [f"{'preset':{name}}  {'NAME':{task}}  {'numbers':>9}  {'time':{takes}}  about"]
+    for s in presets:
+        size = f"{s.size:,}" if s.size else ""
+        lines.append(f"{s.name:{name}}  {s.task:{task}}  {size:>9}  {s.takes:{takes}}  {s.about}")
+        lines += [f"{'':{name + task + takes + 15}}  -> {s.expect}"] if s.expect else []
+    return "\n".join(lines)
