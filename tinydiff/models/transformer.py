@@ -7,6 +7,8 @@ seen as a whole wherever it stands. Sources: nus-l8, first lab; Vaswani et al. 2
 
 import math
 
+import numpy as np
+
 from ..nn import (
     Dropout,
     Embedding,
@@ -55,8 +57,8 @@ class Transformer(Module):
     """
 
     def __init__(
-        self, n=100, T=150, d=128, heads=4, blocks=4, dropout=0.01, time="table", fourier=0,
-        outputs=1, *, rng,
+        self, n=100, T=150, d=128, heads=4, blocks=4, dropout=0.01, time="table", position="random",
+        fourier=0, outputs=1, *, rng,
     ):  # fmt: skip
         if time not in ("table", "waves"):
             raise ValueError(f"time is 'table' or 'waves', got {time!r}")
@@ -64,6 +66,8 @@ class Transformer(Module):
         self.frequencies = [math.pi * 2**k for k in range(fourier)]
         self.embed = Linear(1 + 2 * fourier, d, rng=rng)
         self.position = Parameter(rng.standard_normal((n, d)))
+        if position == "waves":
+            self.position.data[...] = math.sqrt(2) * sinusoidal(np.arange(n), d, max_period=n)
         self.table = Embedding(T, d, rng=rng) if time == "table" else None
         self.waves = Linear(d, d, rng=rng) if time == "waves" else None
         self.when = Linear(d, d, rng=rng)
