@@ -11,7 +11,7 @@ import numpy as np
 
 from ..backend import check_devices, device_of, is_array, standard_normal, xp_of
 from ..tensor import Tensor, no_grad
-from .process import NAMES
+from .conversions import NAMES
 
 
 def run(step, x, ts):
