@@ -111,7 +111,10 @@ def _gradient(loss, model, batch, part, meeting):
 def _replica(model):
     """A copy of the model that reads the same parameters and has gradients of its own."""
     replica = copy.deepcopy(model)
-    replica.flat.share(model.flat)
+    mine, its = replica.flat, model.flat
+    mine.data, mine.views = its.data, its.views
+    for parameter, view in zip(mine.parameters, its.views, strict=True):
+        parameter.data = view
     return replica
 
 
