@@ -39,12 +39,10 @@ from .ode import ddim_invert, dpmpp_2m, euler, heun
 from .process import combine
 from .revisit import inpaint, predictor_corrector
 
-# fmt: off
 __all__ = [  # noqa: RUF022 (in the order of the list above)
     "ddpm", "ddim", "ddim_invert", "euler", "heun", "dpmpp_2m", "predictor_corrector", "inpaint",
     "timesteps", "last",
-]
-# fmt: on
+]  # fmt: skip
 
 
 def last(generator):

@@ -91,18 +91,15 @@ class Module:
         for p in self.parameters():
             p.flat.changed()
 
-    def train(self):
+    def train(self, training=True):
         """Training behaviour (dropout, batch statistics), here and in all Modules inside."""
-        return self._set_training(True)
-
-    def eval(self):
-        """Evaluation behaviour, here and in all Modules inside."""
-        return self._set_training(False)
-
-    def _set_training(self, training):
         for module in self.modules().values():
             module.training = training
         return self
+
+    def eval(self):
+        """Evaluation behaviour, here and in all Modules inside."""
+        return self.train(False)
 
     def to(self, device):
         """Move all parameters and buffers to a device. Returns self."""
