@@ -22,9 +22,9 @@ class Flat:
     def __init__(self, parameters, change=lambda array: array):
         values = [change(p.data) for p in parameters]
         check_devices(values)
-        if len({v.dtype for v in values}) > 1:
-            dtypes = ", ".join(sorted({str(v.dtype) for v in values}))
-            raise ValueError(f"parameters of one buffer need one dtype, found {dtypes}")
+        dtypes = sorted({str(v.dtype) for v in values})
+        if len(dtypes) > 1:
+            raise ValueError(f"parameters of one buffer need one dtype, found {', '.join(dtypes)}")
         self.parameters, self.version = parameters, 0
         self.data = xp_of(values[0]).concatenate([v.reshape(-1) for v in values])
         self.grad = xp_of(self.data).zeros_like(self.data)

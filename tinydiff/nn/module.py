@@ -144,10 +144,9 @@ def _parts(values, prefix=""):
     for name, value in values:
         if isinstance(value, (Parameter, Module)):
             yield f"{prefix}{name}", value
-        elif isinstance(value, (list, tuple)):
-            yield from _parts(enumerate(value), f"{prefix}{name}.")
-        elif isinstance(value, dict):
-            yield from _parts(value.items(), f"{prefix}{name}.")
+        elif isinstance(value, (list, tuple, dict)):
+            inside = value.items() if isinstance(value, dict) else enumerate(value)
+            yield from _parts(inside, f"{prefix}{name}.")
 
 
 def generator(rng, layer):
