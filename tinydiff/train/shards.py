@@ -48,9 +48,10 @@ class Shards:
         n = min(len(self.replicas), size)
         cuts = [size * i // n for i in range(n + 1)]
         meeting = Meeting(n)
+        for replica in self.replicas:
+            _follow(replica, self.model)  # before the model's own part moves its generators on
         jobs = []
         for k, (replica, first, end) in enumerate(zip(self.replicas, cuts, cuts[1:])):
-            _follow(replica, self.model)
             rows = [a[first:end] for a in batch]
             part = Part(first, end, size, partial(meeting.gather, k))
             jobs.append(
