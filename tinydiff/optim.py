@@ -1,53 +1,12 @@
-"""Optimisers, averages of weights and clipping of gradients, over one flat buffer."""
+"""Optimisers and clipping of gradients, over one flat buffer."""
 
-from contextlib import contextmanager
-
-import numpy as np
-
-from .backend import device_of, in_pieces, to_device, to_host, xp_of
-from .parameter import flatten
+from .averages import EMA  # noqa: F401 (td.optim.EMA)
+from .backend import in_pieces, xp_of
+from .parameter import OverFlat, flatten
 from .rates import ReduceOnPlateau, constant, cosine  # noqa: F401 (td.optim.cosine, ...)
 
 
-class _OverFlat:
-    """State beside the flat buffer of some parameters: it follows them, and can be saved."""
-
-    arrays = ()  # names of the state arrays, each like the flat buffer
-    numbers = ()  # names of the state numbers
-
-    def __init__(self, params):
-        self.flat = flatten(params)
-
-    def _follow(self):
-        """Keep up with parameters that have moved to another device, dtype or buffer."""
-        if not self.flat.current:
-            self.flat = flatten(self.flat.parameters)
-            for name in self.arrays:
-                setattr(self, name, self._fitting(getattr(self, name)))
-
-    def _fitting(self, a):
-        """The array `a` on the device and in the dtype of the parameters."""
-        return to_device(a, device_of(self.flat.data)).astype(self.flat.data.dtype, copy=False)
-
-    def state_dict(self):
-        """{name: NumPy array} of copies of all state."""
-        numbers = {name: np.asarray(getattr(self, name)) for name in self.numbers}
-        return numbers | {name: to_host(getattr(self, name)).copy() for name in self.arrays}
-
-    def load_state_dict(self, d):
-        """Restore a `state_dict`. Raises ValueError, and changes nothing, if it does not fit."""
-        self._follow()
-        mine = {k: v.shape for k, v in self.state_dict().items()}
-        given = {k: np.shape(v) for k, v in d.items()}
-        if given != mine:
-            raise ValueError(f"{type(self).__name__} needs a state of shapes {mine}, got {given}")
-        for name in self.arrays:
-            getattr(self, name)[...] = self._fitting(np.asarray(d[name]))
-        for name in self.numbers:
-            setattr(self, name, np.asarray(d[name]).item())
-
-
-class Optimizer(_OverFlat):
+class Optimizer(OverFlat):
     """Moves parameters against their gradients. params: a Module or a list of Parameters.
 
     `.lr` may be changed at any time. `state_dict()` holds all that `load_state_dict` needs for the
@@ -151,51 +110,6 @@ class AdamW(Adam):
             raise ValueError(f"AdamW needs weight_decay >= 0, got {weight_decay}")
         super().__init__(params, lr, betas, eps)
         self.weight_decay = weight_decay
-
-
-class EMA(_OverFlat):
-    """An exponential moving average of the parameters: avg <- d avg + (1 - d) theta.
-
-    The average starts at the first parameters. While it is young it forgets faster,
-    d = min(decay, (1 + n) / (10 + n)) after n updates, or the start would linger.
-    """
-
-    arrays, numbers = ("average",), ("updates",)
-
-    def __init__(self, params, decay):
-        if not 0 <= decay < 1:
-            raise ValueError(f"EMA needs a decay in [0, 1), got {decay}")
-        super().__init__(params)
-        self.decay, self.updates = decay, 0
-        self.average = self.flat.data.copy()
-
-    def update(self):
-        """Move the average towards the parameters."""
-        self._follow()
-        d = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        _approach(self.average, self.flat.data, 1 - d)
-        self.updates += 1
-
-    @contextmanager
-    def applied(self):
-        """A context in which the parameters are the average."""
-        self._follow()
-        own = self.flat.data.copy()
-        self._put(self.average)
-        try:
-            yield
-        finally:
-            self._put(own)
-
-    def _put(self, values):
-        self._follow()
-        self.flat.data[...] = self._fitting(values)
-        self.flat.changed()
-
-
-@in_pieces
-def _approach(average, theta, share):
-    average += share * (theta - average)
 
 
 def clip_grad_norm(params, max_norm):

@@ -1,10 +1,10 @@
-"""Parameter, and the flat buffer that parameters live in."""
+"""Parameter, the flat buffer that parameters live in, and state beside it."""
 
 from itertools import accumulate
 
 import numpy as np
 
-from .backend import check_devices, xp_of
+from .backend import check_devices, device_of, to_device, to_host, xp_of
 from .tensor import Tensor
 
 
@@ -22,9 +22,9 @@ class Flat:
     def __init__(self, parameters, change=lambda array: array):
         values = [change(p.data) for p in parameters]
         check_devices(values)
-        if len({v.dtype for v in values}) > 1:
-            dtypes = ", ".join(sorted({str(v.dtype) for v in values}))
-            raise ValueError(f"parameters of one buffer need one dtype, found {dtypes}")
+        dtypes = sorted({str(v.dtype) for v in values})
+        if len(dtypes) > 1:
+            raise ValueError(f"parameters of one buffer need one dtype, found {', '.join(dtypes)}")
         self.parameters, self.version = parameters, 0
         self.data = xp_of(values[0]).concatenate([v.reshape(-1) for v in values])
         self.grad = xp_of(self.data).zeros_like(self.data)
@@ -39,13 +39,6 @@ class Flat:
     def changed(self):
         """Say that the data was written into."""
         self.version += 1
-
-    def share(self, other):
-        """Read the data of `other`, a Flat of parameters of the same shapes, from now on."""
-        self.data = other.data
-        for mine, theirs in zip(self.parameters, other.parameters, strict=True):
-            mine.data = theirs.data
-        self.views = other.views
 
     @property
     def current(self):
@@ -107,3 +100,41 @@ def flatten(parameters):
     flat = parameters[0].flat
     same = list(map(id, flat.parameters)) == list(map(id, parameters))
     return flat if same and flat.current else Flat(parameters)
+
+
+class OverFlat:
+    """State beside the flat buffer of some parameters: it follows them, and can be saved."""
+
+    arrays = ()  # names of the state arrays, each like the flat buffer
+    numbers = ()  # names of the state numbers
+
+    def __init__(self, params):
+        self.flat = flatten(params)
+
+    def _follow(self):
+        """Keep up with parameters that have moved to another device, dtype or buffer."""
+        if not self.flat.current:
+            self.flat = flatten(self.flat.parameters)
+            for name in self.arrays:
+                setattr(self, name, self._fitting(getattr(self, name)))
+
+    def _fitting(self, a):
+        """The array `a` on the device and in the dtype of the parameters."""
+        return to_device(a, device_of(self.flat.data)).astype(self.flat.data.dtype, copy=False)
+
+    def state_dict(self):
+        """{name: NumPy array} of copies of all state."""
+        numbers = {name: np.asarray(getattr(self, name)) for name in self.numbers}
+        return numbers | {name: to_host(getattr(self, name)).copy() for name in self.arrays}
+
+    def load_state_dict(self, d):
+        """Restore a `state_dict`. Raises ValueError, and changes nothing, if it does not fit."""
+        self._follow()
+        mine = {k: v.shape for k, v in self.state_dict().items()}
+        given = {k: np.shape(v) for k, v in d.items()}
+        if given != mine:
+            raise ValueError(f"{type(self).__name__} needs a state of shapes {mine}, got {given}")
+        for name in self.arrays:
+            getattr(self, name)[...] = self._fitting(np.asarray(d[name]))
+        for name in self.numbers:
+            setattr(self, name, np.asarray(d[name]).item())

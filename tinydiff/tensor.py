@@ -214,7 +214,8 @@ class Function:
         if not tensors:
             return y
         if isinstance(y, np.generic):  # NumPy turns 0-d results into scalars
-            y = self._as_array(y)
+            scalar, y = y, np.asarray(y)
+            self.save(**{name: y if a is scalar else a for name, a in self.saved.items()})
         record, watch = current_mode()
         if record and True in needs and y.dtype.kind == "f":
             if self.inputs is not None:
@@ -228,11 +229,6 @@ class Function:
         if watch is not None:
             watch.forward(self, arrays, out)
         return out
-
-    def _as_array(self, scalar):
-        array = np.asarray(scalar)
-        self.save(**{k: array if v is scalar else v for k, v in self.saved.items()})
-        return array
 
     def _follow(self, flat, out):
         """Note how often the parameters among the inputs were changed; a view of one is one."""

@@ -11,6 +11,7 @@ TARGETS = {
     "tinydiff/gaussian.py": _tests("gaussian", "gaussian_steps"),
     "tinydiff/diffusion/schedules.py": _tests("schedules"),
     "tinydiff/diffusion/process.py": _tests("process", "conversions"),
+    "tinydiff/diffusion/conversions.py": _tests("conversions"),
     "tinydiff/diffusion/mixture.py": _tests("mixture", "exact"),
     "tinydiff/diffusion/exact.py": _tests("exact", "mixture"),
     "tinydiff/diffusion/grid.py": _tests("grid"),

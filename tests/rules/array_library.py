@@ -17,6 +17,7 @@ DEVICE_CODE = (
     "nn/",
     "models/",
     "optim.py",
+    "averages.py",
     "diffusion/ancestral.py",
     "diffusion/denoise.py",
     "diffusion/guidance.py",

@@ -33,6 +33,7 @@ ONE_PACKAGE = {
     "debug": "tensor",
     "protocol": "ops",
     "rates": "optim",
+    "averages": "optim",
     "__main__": "cli",
 }
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..diffusion.conversions import NAMES
 from ..diffusion.mixture import GaussianMixture
-from ..diffusion.process import NAMES
 from .entry import Param, equation
 from .settings import (
     MIXTURE,

@@ -33,13 +33,11 @@ from .process import cast
 from .timesampling import ImportanceT, StratifiedT, UniformT
 from .weights import Rows, optimal_log_ratio, rows, variances, x0_weight
 
-# fmt: off
 __all__ = [  # noqa: RUF022 (in the order of the derivation)
     "terms", "prior", "Bound", "UniformT", "StratifiedT", "ImportanceT",
     "loss", "row_losses", "hybrid_loss", "Rows", "rows", "variances", "x0_weight",
     "kl_form", "x0_form", "eps_form", "snr_form", "continuous_form",
-]
-# fmt: on
+]  # fmt: skip
 
 
 def terms(

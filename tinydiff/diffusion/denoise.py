@@ -11,7 +11,7 @@ import numpy as np
 
 from ..backend import check_devices, device_of, is_array, standard_normal, xp_of
 from ..tensor import Tensor, no_grad
-from .process import NAMES
+from .conversions import NAMES
 
 
 def run(step, x, ts):
@@ -22,6 +22,37 @@ def run(step, x, ts):
     for t, s in pairwise([*ts, 0]):
         x = step(x, t, s)
         yield s, x
+
+
+def timesteps(T, n, spacing="linspace"):
+    """n falling times within T ... 1, for the `ts` of a sampler.           T = 10, n = 4:
+
+    linspace   evenly from T to 1, both included                             10  7  4  1
+    quadratic  from T to 1, both included, closer together near 1            10  5  2  1
+    leading    1, 1 + k, 1 + 2k, ... with k = T // n: includes 1              7  5  3  1
+    trailing   T, T - T/n, T - 2T/n, ...: includes T                         10  8  5  3
+
+    Halves are rounded up. x_T is noise, so the first time should be T: "leading" misses it, a known
+    fault (Lin et al. 2023, section 3.3), and is here for comparison with samplers that have it.
+    """
+    check_count("timesteps", "n", n, least=1)
+    check_count("timesteps", "T", T, least=n)
+    k = np.arange(n)  # 0 is the first time
+    part = k / max(n - 1, 1)
+    if spacing == "linspace":
+        times = T - (T - 1) * part
+    elif spacing == "quadratic":
+        # n - k: where the parabola falls by less than 1 a step, every time is taken once
+        times = np.maximum(1 + (T - 1) * (1 - part) ** 2, n - k)
+    elif spacing == "leading":
+        times = 1 + (T // n) * (n - 1 - k)
+    elif spacing == "trailing":
+        times = T - T * k / n
+    else:
+        raise ValueError(
+            f"timesteps: spacing is linspace, leading, trailing or quadratic, got {spacing!r}"
+        )
+    return np.floor(times + 0.5).astype(int)
 
 
 def check_times(sampler, ts, T):

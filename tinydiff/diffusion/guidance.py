@@ -22,7 +22,7 @@ from .. import ops
 from ..backend import xp_of
 from ..functional import grad
 from ..tensor import Tensor
-from .process import NAMES
+from .conversions import NAMES
 
 
 def scale_from_weight(w):

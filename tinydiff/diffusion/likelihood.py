@@ -26,8 +26,9 @@ from .. import ops
 from ..backend import is_array, to_device_of, to_host
 from ..functional import vjp
 from ..tensor import Tensor
+from .conversions import NAMES
 from .denoise import check_count
-from .process import NAMES, cast
+from .process import cast
 
 NODES = 12
 

@@ -32,52 +32,17 @@ x_t = c_t x0 + n_t eps; x0_hat and eps_hat are the model's. The DDIM paper calls
 from math import sqrt
 from numbers import Real
 
-import numpy as np
-
 from ..backend import xp_of
 from .ancestral import ancestral_step
-from .denoise import Denoiser, check_count, noise_source, run
+from .denoise import Denoiser, noise_source, run, timesteps
 from .ode import ddim_invert, dpmpp_2m, euler, heun
 from .process import combine
 from .revisit import inpaint, predictor_corrector
 
-# fmt: off
 __all__ = [  # noqa: RUF022 (in the order of the list above)
     "ddpm", "ddim", "ddim_invert", "euler", "heun", "dpmpp_2m", "predictor_corrector", "inpaint",
     "timesteps", "last",
-]
-# fmt: on
-
-
-def timesteps(T, n, spacing="linspace"):
-    """n falling times within T ... 1, for the `ts` of a sampler.           T = 10, n = 4:
-
-    linspace   evenly from T to 1, both included                             10  7  4  1
-    quadratic  from T to 1, both included, closer together near 1            10  5  2  1
-    leading    1, 1 + k, 1 + 2k, ... with k = T // n: includes 1              7  5  3  1
-    trailing   T, T - T/n, T - 2T/n, ...: includes T                         10  8  5  3
-
-    Halves are rounded up. x_T is noise, so the first time should be T: "leading" misses it, a known
-    fault (Lin et al. 2023, section 3.3), and is here for comparison with samplers that have it.
-    """
-    check_count("timesteps", "n", n, least=1)
-    check_count("timesteps", "T", T, least=n)
-    k = np.arange(n)  # 0 is the first time
-    part = k / max(n - 1, 1)
-    if spacing == "linspace":
-        times = T - (T - 1) * part
-    elif spacing == "quadratic":
-        # n - k: where the parabola falls by less than 1 a step, every time is taken once
-        times = np.maximum(1 + (T - 1) * (1 - part) ** 2, n - k)
-    elif spacing == "leading":
-        times = 1 + (T // n) * (n - 1 - k)
-    elif spacing == "trailing":
-        times = T - T * k / n
-    else:
-        raise ValueError(
-            f"timesteps: spacing is linspace, leading, trailing or quadratic, got {spacing!r}"
-        )
-    return np.floor(times + 0.5).astype(int)
+]  # fmt: skip
 
 
 def last(generator):

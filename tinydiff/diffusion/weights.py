@@ -12,7 +12,8 @@ import numpy as np
 
 from ..backend import to_device_of
 from ..ops import exp, expm1, log
-from .process import NAMES, check_t
+from .conversions import NAMES
+from .process import check_t
 
 
 def variances(process, variance="posterior", var_x0=None):

@@ -91,18 +91,15 @@ class Module:
         for p in self.parameters():
             p.flat.changed()
 
-    def train(self):
+    def train(self, training=True):
         """Training behaviour (dropout, batch statistics), here and in all Modules inside."""
-        return self._set_training(True)
-
-    def eval(self):
-        """Evaluation behaviour, here and in all Modules inside."""
-        return self._set_training(False)
-
-    def _set_training(self, training):
         for module in self.modules().values():
             module.training = training
         return self
+
+    def eval(self):
+        """Evaluation behaviour, here and in all Modules inside."""
+        return self.train(False)
 
     def to(self, device):
         """Move all parameters and buffers to a device. Returns self."""
@@ -147,10 +144,9 @@ def _parts(values, prefix=""):
     for name, value in values:
         if isinstance(value, (Parameter, Module)):
             yield f"{prefix}{name}", value
-        elif isinstance(value, (list, tuple)):
-            yield from _parts(enumerate(value), f"{prefix}{name}.")
-        elif isinstance(value, dict):
-            yield from _parts(value.items(), f"{prefix}{name}.")
+        elif isinstance(value, (list, tuple, dict)):
+            inside = value.items() if isinstance(value, dict) else enumerate(value)
+            yield from _parts(inside, f"{prefix}{name}.")
 
 
 def generator(rng, layer):

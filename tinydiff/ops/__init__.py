@@ -65,18 +65,10 @@ def _transpose(x, *axes):
 
 
 # What Tensor borrows from here.
-Tensor.__add__ = add
-Tensor.__radd__ = lambda a, b: add(b, a)
-Tensor.__sub__ = subtract
-Tensor.__rsub__ = lambda a, b: subtract(b, a)
-Tensor.__mul__ = multiply
-Tensor.__rmul__ = lambda a, b: multiply(b, a)
-Tensor.__truediv__ = divide
-Tensor.__rtruediv__ = lambda a, b: divide(b, a)
-Tensor.__pow__ = power
-Tensor.__rpow__ = lambda a, b: power(b, a)
-Tensor.__matmul__ = matmul
-Tensor.__rmatmul__ = lambda a, b: matmul(b, a)
+_binary = ("add", "sub", "mul", "truediv", "pow", "matmul")
+for _name, _op in zip(_binary, (add, subtract, multiply, divide, power, matmul)):
+    setattr(Tensor, f"__{_name}__", _op)
+    setattr(Tensor, f"__r{_name}__", lambda a, b, op=_op: op(b, a))  # b + a, where b is no Tensor
 Tensor.__neg__ = negative
 Tensor.__abs__ = abs
 Tensor.__getitem__ = getitem

@@ -10,8 +10,7 @@ def _windows(name, x, size, stride):
     geo = geometry(name, shape_of(x), size, size if stride is None else stride, 0)
     (h, w), (kh, kw) = geo.image, geo.size
     if geo.size == geo.stride and h % kh == 0 and w % kw == 0:  # tiles: no pixel is in two windows
-        tiles = reshape(x, (x.shape[0], h // kh, kh, w // kw, kw, x.shape[3]))
-        return tiles, (2, 4)
+        return reshape(x, (x.shape[0], h // kh, kh, w // kw, kw, x.shape[3])), (2, 4)
     return Windows()(x, geo=geo), (3, 4)
 
 

@@ -34,9 +34,7 @@ class Transpose(Function):
         return x.transpose(axes)
 
     def backward(self, g):
-        back = [0] * len(self.axes)
-        for place, axis in enumerate(self.axes):
-            back[axis] = place
+        back = [self.axes.index(axis) for axis in range(len(self.axes))]
         return (g.transpose(back),)
 
 

@@ -49,7 +49,7 @@ class Shards:
         cuts = [size * i // n for i in range(n + 1)]
         meeting = Meeting(n)
         for replica in self.replicas[1:]:
-            _follow(replica, self.model)
+            _follow(replica, self.model)  # before the model's own part moves its generators on
         jobs = []
         for k, (replica, first, end) in enumerate(zip(self.replicas, cuts, cuts[1:])):
             rows = [a[first:end] for a in batch]
@@ -112,7 +112,10 @@ def _gradient(loss, model, batch, part, meeting):
 def _replica(model):
     """A copy of the model that reads the same parameters and has gradients of its own."""
     replica = copy.deepcopy(model)
-    replica.flat.share(model.flat)
+    mine, its = replica.flat, model.flat
+    mine.data, mine.views = its.data, its.views
+    for parameter, view in zip(mine.parameters, its.views, strict=True):
+        parameter.data = view
     return replica
 
 
