@@ -7,8 +7,6 @@ seen as a whole wherever it stands. Sources: nus-l8, first lab; Vaswani et al. 2
 
 import math
 
-import numpy as np
-
 from ..nn import (
     Dropout,
     Embedding,
@@ -52,22 +50,26 @@ class Transformer(Module):
     2 for a model that gives a learned variance as well. The defaults are the lab's: 842,241
     parameters. rng: np.random.Generator of the initial weights, and of the dropout's masks.
 
-    The position table starts as N(0, 1), like every Embedding; the last layer at 0, so that a fresh
+    The position table starts as N(0, 1), like every Embedding, or, with position="waves", as sines
+    and cosines, in which a shift is a rotation: attention sees from the start who is next to whom,
+    instead of learning it point by point. The last layer starts at 0, so that a fresh
     model predicts 0, and the loss of eps starts at 1.
     """
 
     def __init__(
-        self, n=100, T=150, d=128, heads=4, blocks=4, dropout=0.01, time="table", position="random",
+        self, n=100, T=150, d=128, heads=4, blocks=4, dropout=0.01, time="table", position="table",
         fourier=0, outputs=1, *, rng,
     ):  # fmt: skip
-        if time not in ("table", "waves"):
-            raise ValueError(f"time is 'table' or 'waves', got {time!r}")
+        for name, value in (("time", time), ("position", position)):
+            if value not in ("table", "waves"):
+                raise ValueError(f"{name} is 'table' or 'waves', got {value!r}")
         self.time, self.d = time, d
         self.frequencies = [math.pi * 2**k for k in range(fourier)]
         self.embed = Linear(1 + 2 * fourier, d, rng=rng)
-        self.position = Parameter(rng.standard_normal((n, d)))
-        if position == "waves":
-            self.position.data[...] = math.sqrt(2) * sinusoidal(np.arange(n), d, max_period=n)
+        self.position = Parameter(
+            rng.standard_normal((n, d)) if position == "table"
+            else math.sqrt(2) * sinusoidal(range(n), d, max_period=n)  # of mean square 1 as well
+        )  # fmt: skip
         self.table = Embedding(T, d, rng=rng) if time == "table" else None
         self.waves = Linear(d, d, rng=rng) if time == "waves" else None
         self.when = Linear(d, d, rng=rng)
