@@ -17,9 +17,8 @@ from ..models.energy import (
     potential,
     score,
 )
-from ..optim import EMA, Adam, clip_grad_norm, cosine
 from . import plain
-from .loop import Learner
+from .descent import Descent
 from .report import Figure
 from .settings import Settings
 
@@ -60,34 +59,21 @@ class EnergyModel(Settings, kind="energy"):
         )  # fmt: skip
 
 
-class EnergyLearner(Learner):
+class EnergyLearner(Descent):
     """An Energy and what trains it on the Dataset `data`."""
 
+    betas, max_norm = (0.9, 0.99), 1.0
+
     def __init__(self, settings, data):
-        super().__init__(settings, len(data))
-        self.data = data
-        self.model = Energy(hidden=(settings.hidden, settings.hidden), rng=self.rng)
-        self.optimizer = Adam(self.model, settings.lr, betas=(0.9, 0.99))
-        self.average = EMA(self.model, settings.ema)
-        self.owners = {"model": self.model, "ema": self.average, "optim": self.optimizer}
-        self.lr = cosine(settings.lr, max(settings.steps, settings.warmup + 1), settings.warmup)
+        super().__init__(settings, data.x)
 
-    def batch(self):
-        """The next rows, uploaded."""
-        return (to_device_of(self.data.x[self.rows(self.step)], self.model.flat.data),)
+    def build(self):
+        return Energy(hidden=(self.settings.hidden, self.settings.hidden), rng=self.rng)
 
-    def update(self, x):
-        """One step down the denoising loss, with one draw of noise for each row."""
+    def loss(self, x):
+        """The denoising loss, with one draw of noise for each row."""
         eps = standard_normal(self.rng, x.shape, x.dtype, device_of(x))
-        self.optimizer.zero_grad()
-        loss = denoising_loss(self.model, x, eps, self.settings.sigma)
-        loss.backward()
-        norm = clip_grad_norm(self.model, 1.0)
-        self.optimizer.lr = self.lr(self.step)
-        self.optimizer.step()
-        self.average.update()
-        self.step += 1
-        return loss.data, norm
+        return denoising_loss(self.model, x, eps, self.settings.sigma)
 
 
 def noised_moons(x, sigma, nodes=200):

@@ -20,10 +20,9 @@ from ..models.vae import (
     sampled_kl,
 )
 from ..ops import mean
-from ..optim import EMA, Adam, clip_grad_norm, cosine
 from ..tensor import no_grad
 from . import plain
-from .loop import Learner
+from .descent import Descent
 from .report import Figure
 from .settings import Settings
 
@@ -67,39 +66,25 @@ class Vae(Settings, kind="vae"):
         )  # fmt: skip
 
 
-class VaeLearner(Learner):
+class VaeLearner(Descent):
     """A VAE and what trains it on the Dataset `data`."""
 
     def __init__(self, settings, data):
-        super().__init__(settings, len(data))
-        self.data = data
-        hidden = (settings.hidden, settings.hidden)
-        self.model = VAE(data.x.shape[1:], settings.latent, hidden, rng=self.rng)
-        self.optimizer = Adam(self.model, settings.lr)
-        self.average = EMA(self.model, settings.ema)
-        self.owners = {"model": self.model, "ema": self.average, "optim": self.optimizer}
-        self.lr = cosine(settings.lr, max(settings.steps, settings.warmup + 1), settings.warmup)
+        self.shape, self.max_norm = data.x.shape[1:], settings.grad_clip
+        super().__init__(settings, data.x)
         self.element = gaussian_log_likelihood
         if settings.likelihood == "discretized":
             decoder.check_levels(data.x, data.levels)
             self.element = partial(decoder.discretized, levels=data.levels)
 
-    def batch(self):
-        """The next rows, uploaded."""
-        return (to_device_of(self.data.x[self.rows(self.step)], self.model.flat.data),)
+    def build(self):
+        hidden = (self.settings.hidden, self.settings.hidden)
+        return VAE(self.shape, self.settings.latent, hidden, rng=self.rng)
 
-    def update(self, x):
-        """One step down minus the bound, each row with one draw of z."""
+    def loss(self, x):
+        """Minus the bound, each row with one draw of z."""
         eps = standard_normal(self.rng, (len(x), self.model.latent), x.dtype, device_of(x))
-        self.optimizer.zero_grad()
-        loss = -mean(self.model(x, eps, self.element))
-        loss.backward()
-        norm = clip_grad_norm(self.model, self.settings.grad_clip)
-        self.optimizer.lr = self.lr(self.step)
-        self.optimizer.step()
-        self.average.update()
-        self.step += 1
-        return loss.data, norm
+        return -mean(self.model(x, eps, self.element))
 
 
 def bounds(model, x, element, eps):
