@@ -5,6 +5,7 @@ from .config import Config
 from .energy import EnergyModel
 from .gan import Gan
 from .neighbours import NeighbourMap
+from .regression import Regression
 from .vae import Vae
 
 _DIGITS = Config(
@@ -39,6 +40,23 @@ _LAB1 = Config(
     ema=0.0,  # the lab averages no weights
     sampler="ddpm",
     sample_steps=150,
+)
+_LECTURES = (
+    Regression(
+        name="regression",
+        about="a wave learned from noisy values by an MLP, beside least squares; seconds",
+        steps=1000,
+    ),
+    Regression(
+        name="regression-linear",
+        about="the lecture's line w x + b by gradient descent, which ends at the least squares",
+        task="regression",
+        truth="line",
+        model="linear",
+        steps=100,
+        lr=0.3,
+        ema=0.0,
+    ),
 )
 _ALL = (
     _DIGITS,
@@ -101,6 +119,7 @@ _ALL = (
         name="tsne",
         about="all digits in the plane by t-SNE (method: sne, conditional-sne); some 10 seconds",
     ),
+    *_LECTURES,
 )
 
 PRESETS = {settings.name: settings for settings in _ALL}

@@ -4,6 +4,7 @@ Images are grey, -1 white and 1 black, as ink on paper.
 """
 
 from .curves import animate_curves, curve_grid, noising_curves
+from .fits import fits
 from .line import noising_numbers, schedule
 from .maps import embedding
 from .pictures import animate, grid, loss_curve, mosaic, noising
