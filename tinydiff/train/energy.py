@@ -7,7 +7,7 @@ import numpy as np
 from .. import viz
 from ..backend import device_of, standard_normal, to_device_of, to_host, uniform
 from ..data import load
-from ..data.points import NOISE, REACH, moons
+from ..data.points import NOISE, moons, spots
 from ..models.annealing import annealed_log_weights, langevin
 from ..models.energy import (
     Energy,
@@ -85,11 +85,9 @@ def noised_moons(x, sigma, nodes=200):
     Gauss-Legendre, and its score is the mean of (a - x) / v, each place a weighted by how much of
     the density at x it makes.
     """
-    u, weight = np.polynomial.legendre.leggauss(nodes)
-    u, weight = (u + 1) / 2, weight / 2
-    arcs = np.concatenate([np.stack(moons(np.full(nodes, k), u), axis=-1) for k in (0, 1)])
+    arcs, weight = spots(moons, nodes)
     v, x = NOISE**2 + sigma**2, np.asarray(x, np.float64)
-    apart = REACH * arcs - x[:, None]
+    apart = arcs.reshape(-1, 2) - x[:, None]
     terms = np.log(np.tile(weight, 2) / (4 * np.pi * v)) - (apart**2).sum(axis=-1) / (2 * v)
     highest = terms.max(axis=1, keepdims=True)
     parts = np.exp(terms - highest)

@@ -1,6 +1,7 @@
 """The presets of `tinydiff train`: settings that are known to work, with what to expect of them."""
 
 from ..backend.errors import ConfigError
+from .classify import Classification
 from .config import Config
 from .energy import EnergyModel
 from .gan import Gan
@@ -56,6 +57,20 @@ _LECTURES = (
         steps=100,
         lr=0.3,
         ema=0.0,
+    ),
+    Classification(
+        name="boundary",
+        about="an MLP draws the boundary of two spiral arms (data: moons, circles, blobs); seconds",
+        data="spiral",
+        noise=0.05,
+        batch=256,
+        lr=5e-3,
+        steps=2000,
+    ),
+    Classification(
+        name="classifier",
+        about="convolutional network on digits, what its layers see; under a minute",
+        steps=600,
     ),
 )
 _ALL = (

@@ -3,6 +3,7 @@
 Images are grey, -1 white and 1 black, as ink on paper.
 """
 
+from .classes import boundary, layers
 from .curves import animate_curves, curve_grid, noising_curves
 from .fits import fits
 from .line import noising_numbers, schedule
