@@ -1,6 +1,7 @@
 """The presets of `tinydiff train`: settings that are known to work, with what to expect of them."""
 
 from ..backend.errors import ConfigError
+from .autoencoder import AutoencoderSettings
 from .classify import Classification
 from .config import Config
 from .energy import EnergyModel
@@ -67,6 +68,34 @@ _LECTURES = (
         lr=5e-3,
         steps=2000,
     ),
+    AutoencoderSettings(
+        name="autoencoder",
+        about="digits through 8 numbers and back by MLPs, beside 8 principal axes; half a minute",
+        steps=2000,
+    ),
+    AutoencoderSettings(
+        name="autoencoder-linear",
+        about="the same without hidden layers, which ends at the principal axes",
+        task="autoencoder",
+        layers=0,
+        batch=1438,  # all rows
+        lr=3e-2,
+        steps=2000,
+    ),
+    Gan(
+        name="gan-digits",
+        about="WGAN-GP on digits by MLPs, judged as a diffusion model's samples are; 3 minutes",
+        task="gan",
+        data="digits",
+        penalty=10.0,
+        latent=16,
+        hidden=256,
+        layers=2,
+        batch=192,
+        lr=1e-3,
+        ema=0.995,
+        steps=6000,
+    ),
     Classification(
         name="classifier",
         about="convolutional network on digits, what its layers see; under a minute",
@@ -120,7 +149,7 @@ _ALL = (
     ),
     Gan(
         name="gan-ns",
-        about="the same networks in the first, non-saturating game",
+        about="the same networks in the first, non-saturating game, which may lose a mode",
         task="gan",
         objective="non-saturating",
         steps=1500,

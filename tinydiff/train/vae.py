@@ -8,8 +8,10 @@ import numpy as np
 
 from .. import viz
 from ..backend import device_of, standard_normal, to_device_of, to_host
+from ..backend.errors import ConfigError
 from ..data import load
 from ..diffusion import decoder
+from ..models.coders import convolutional, dense
 from ..models.latent import lerp, slerp
 from ..models.vae import (
     VAE,
@@ -45,7 +47,8 @@ class Vae(Settings, kind="vae"):
 
     data: str = "digits"
     latent: int = 8
-    hidden: int = 256  # the width of both hidden layers
+    network: str = "mlp"
+    hidden: int = 256  # the width of both hidden layers; channels at full size, if convolutional
     likelihood: str = "discretized"
     batch: int = 128
     lr: float = 2e-3
@@ -53,7 +56,7 @@ class Vae(Settings, kind="vae"):
     ema: float = 0.99
     grad_clip: float = 100.0  # of a loss in nats per image, not per pixel
 
-    choices = {"likelihood": ("discretized", "gaussian")}
+    choices = {"likelihood": ("discretized", "gaussian"), "network": ("mlp", "conv")}
     at_least = {"batch": 1, "latent": 1, "hidden": 1, "warmup": 0}
     positive = ("lr", "grad_clip")
     fractions = ("ema",)
@@ -78,8 +81,15 @@ class VaeLearner(Descent):
             self.element = partial(decoder.discretized, levels=data.levels)
 
     def build(self):
-        hidden = (self.settings.hidden, self.settings.hidden)
-        return VAE(self.shape, self.settings.latent, hidden, rng=self.rng)
+        width = self.settings.hidden
+        if self.settings.network == "mlp":
+            coders, widths = dense, (width, width)
+        else:
+            coders, widths = convolutional, (width, 2 * width)
+        try:
+            return VAE(self.shape, self.settings.latent, widths, coders, rng=self.rng)
+        except ValueError as error:
+            raise ConfigError(f"data = {self.settings.data!r} does not fit: {error}") from error
 
     def loss(self, x):
         """Minus the bound, each row with one draw of z."""
@@ -147,7 +157,7 @@ def pictures(model, test, rng):
 
     with no_grad():
         means = to_host(model.encode(to_device_of(test.x, model.flat.data))[0].data)
-    rows = test.x[:PICTURED].reshape(-1, 10, *test.x.shape[1:])  # a row of images, then its copy
+    rows = test.x[:PICTURED].reshape(-1, 20, *test.x.shape[1:])  # a row of images, then its copy
     copies = decoded(means[:PICTURED]).reshape(rows.shape)
     pairs = np.stack([rows, copies], axis=1).reshape(-1, *test.x.shape[1:])
     prior = rng.standard_normal((PICTURED, model.latent))
@@ -155,19 +165,24 @@ def pictures(model, test, rng):
     u = np.linspace(0, 1, 11)[:, None]
     ways = np.stack([lerp(a, b, u), slerp(a, b, u)], axis=1).reshape(-1, model.latent)
     return {
-        "reconstructions.png": viz.grid(pairs, 10, "Held-out images, each row above its copy"),
+        "reconstructions.png": viz.grid(pairs, 20, "Held-out images, each row above its copy"),
         "samples.png": viz.grid(decoded(prior), 20, f"{PICTURED} samples, unselected"),
         "interpolation.png": viz.grid(
             decoded(ways), len(u), "From one held-out image to another: by a line, by an arc"
         ),
-        "latent.png": viz.scatter(plane(means), test.y, "Held-out images in the latent space"),
+        "latent.png": viz.scatter(plane(means, test.y), test.y, "Held-out images, latent space"),
     }
 
 
-def plane(z):
-    """z (N, d) in the plane: itself if d = 2, else its two axes of largest variance."""
+def plane(z, labels):
+    """z (N, d) in the plane: itself if d = 2, else where the means of the classes differ most.
+
+    By all z together no direction is better than another: their law is close to the prior's, which
+    is N(0, I).
+    """
     if z.shape[1] == 2:
         return z
-    centred = z - z.mean(axis=0)
-    axes = np.linalg.svd(centred, full_matrices=False)[2]
-    return np.pad(centred, ((0, 0), (0, 1)))[:, :2] if z.shape[1] == 1 else centred @ axes[:2].T
+    means = np.stack([z[labels == k].mean(axis=0) for k in np.unique(labels)])
+    axes = np.linalg.svd(means - means.mean(axis=0), full_matrices=False)[2][:2]
+    found = z @ axes.T
+    return np.pad(found, ((0, 0), (0, 2 - found.shape[1])))
