@@ -78,7 +78,7 @@ class Generator(Module):
 
 
 class ImageGenerator(Module):
-    """x = tanh(MLP(z)): draws z (N, latent) ~ N(0, I) to images, rows of pixels (N, d) in [-1, 1]."""
+    """x = tanh(MLP(z)): draws z (N, latent) ~ N(0, I) to rows of pixels (N, d) in [-1, 1]."""
 
     def __init__(self, latent, hidden, d, *, rng):
         self.latent, self.net = latent, mlp(latent, *hidden, d, activation=relu, rng=rng)
