@@ -6,7 +6,6 @@ import numpy as np
 
 from .. import viz
 from ..backend import to_device_of, to_host
-from ..backend.errors import ConfigError
 from ..data import load
 from ..manifold import principal_axes
 from ..models.autoencoder import Autoencoder
@@ -14,6 +13,7 @@ from ..ops import mse
 from ..tensor import no_grad
 from . import plain
 from .descent import Descent
+from .images import image_shape
 from .report import Figure
 from .settings import Settings
 
@@ -56,12 +56,7 @@ class AutoencoderLearner(Descent):
     betas = (0.9, 0.99)  # forgets the steep first steps soon
 
     def __init__(self, settings, data):
-        if data.x.ndim != 4:
-            raise ConfigError(
-                f"data = {settings.data!r} has rows of shape {data.x.shape[1:]}: an autoencoder is "
-                "for images"
-            )
-        self.shape = data.x.shape[1:]
+        self.shape = image_shape(data)
         super().__init__(settings, data.x)
 
     def build(self):

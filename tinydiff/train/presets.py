@@ -82,6 +82,15 @@ _LECTURES = (
         lr=3e-2,
         steps=2000,
     ),
+    Vae(
+        name="vae-conv",
+        about="the VAE of digits with convolutions, and a seventh of the weights; a minute",
+        task="vae",
+        network="conv",
+        hidden=16,
+        lr=3e-3,
+        steps=2500,
+    ),
     Gan(
         name="gan-digits",
         about="WGAN-GP on digits by MLPs, judged as a diffusion model's samples are; 3 minutes",

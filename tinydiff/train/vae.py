@@ -25,6 +25,7 @@ from ..ops import mean
 from ..tensor import no_grad
 from . import plain
 from .descent import Descent
+from .images import image_shape
 from .report import Figure
 from .settings import Settings
 
@@ -73,7 +74,7 @@ class VaeLearner(Descent):
     """A VAE and what trains it on the Dataset `data`."""
 
     def __init__(self, settings, data):
-        self.shape, self.max_norm = data.x.shape[1:], settings.grad_clip
+        self.shape, self.max_norm = image_shape(data), settings.grad_clip
         super().__init__(settings, data.x)
         self.element = gaussian_log_likelihood
         if settings.likelihood == "discretized":

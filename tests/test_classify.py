@@ -1,0 +1,160 @@
+"""Classifiers: true probabilities of points, what is reported, drawn and refused."""
+
+import numpy as np
+import pytest
+
+import tinydiff as td
+from tinydiff import viz
+from tinydiff.data import points
+from tinydiff.models.classifier import Classifier, PointClassifier
+from tinydiff.train import classify
+from tinydiff.train.presets import find
+
+
+def settings(**changes):
+    return find("boundary").changed(changes)
+
+
+def test_true_probabilities_of_blobs_are_those_of_eight_gaussians(rng):
+    """Blobs are points, so the integral along each is the value at one place."""
+    x, noise = rng.uniform(-1, 1, (30, 2)), 0.2
+    angle = 2 * np.pi * np.arange(8) / 8
+    centres = points.REACH * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    log_p = -np.square(x[:, None] - centres).sum(axis=-1) / (2 * (points.NOISE**2 + noise**2))
+    expected = log_p - np.log(np.exp(log_p).sum(axis=1, keepdims=True))
+    found = classify.exact_log_probabilities("blobs", x, noise)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["moons", "circles", "spiral"])
+def test_true_probabilities_are_calibrated_and_beat_all_others(name):
+    """Of rows that are given probability p of class 1, a share p is of class 1: the mean of y - p
+    is 0, also weighted by any function of x. A wrong density of one class would show."""
+    data = classify.rows(settings(data=name, noise=0.15), "train")
+    log_p = classify.exact_log_probabilities(name, data.x[:4000], 0.15)
+    p, y = np.exp(log_p[:, 1]), data.y[:4000]
+    for weight in (np.ones(4000), p, data.x[:4000, 0], data.x[:4000, 1] ** 2):
+        off = (y - p) * weight
+        assert abs(off.mean()) < 4 * off.std() / np.sqrt(len(off))
+    entropy = -log_p[np.arange(4000), y].mean()
+    for sharper in (0.8, 1.25):
+        other = sharper * log_p
+        other -= np.logaddexp(*other.T)[:, None]
+        assert -other[np.arange(4000), y].mean() > entropy
+
+
+def test_noise_is_added_to_both_splits_and_not_twice_the_same():
+    plain, noised = (classify.rows(settings(noise=s), "train") for s in (0.0, 0.3))
+    added = noised.x - plain.x
+    assert added.std() == pytest.approx(0.3, rel=0.02)
+    other = classify.rows(settings(noise=0.3), "test").x - classify.rows(settings(noise=0.0),
+                                                                         "test").x  # fmt: skip
+    assert other.std() == pytest.approx(0.3, rel=0.03)
+    assert not np.allclose(added[: len(other)], other, atol=0.01)
+
+
+def test_figures_are_accuracy_and_cross_entropy():
+    data = classify.rows(settings(), "test")
+    p = np.full((len(data), 2), 0.25)
+    p[np.arange(len(data)), data.y] = 0.75
+    p[:500] = p[:500, ::-1]
+    accuracy, entropy = classify.figures(np.log(p), data)
+    assert accuracy.value == pytest.approx(0.75)
+    assert entropy.value == pytest.approx(-0.75 * np.log(0.75) - 0.25 * np.log(0.25))
+
+
+def test_the_nearest_row_gives_its_class(rng):
+    data = classify.rows(settings(), "train")
+    some = rng.permutation(len(data))[:50]
+    np.testing.assert_array_equal(classify.nearest(data.x[some] + 1e-6, data), data.y[some])
+
+
+def test_a_classifier_of_points_bends_at_its_unit(rng):
+    model = PointClassifier(2, 8, 3, rng=rng)
+    x = rng.standard_normal((5, 2)).astype(np.float32)
+    assert model(x).shape == (5, 3)
+    np.testing.assert_allclose(model(x).numpy(), model.net(x * np.float32(10)).numpy(), rtol=1e-6)
+
+
+def test_the_layers_of_a_classifier_end_in_its_features(rng):
+    model = Classifier((8, 12, 1), 10, 8, 6, rng=rng)
+    x = rng.standard_normal((3, 8, 12, 1)).astype(np.float32)
+    found = model.layers(x)
+    assert [a.shape for a in found] == [(3, 8, 12, 8), (3, 4, 6, 16), (3, 4, 6, 16), (3, 6)]
+    np.testing.assert_array_equal(found[-1].numpy(), model.features(x).numpy())
+
+
+# --- the pictures
+
+
+def test_the_boundary_is_where_two_classes_are_equally_likely(rng):
+    """p = sigmoid(8 x) learned, sigmoid(8 y) exact: a vertical line, a dashed flat one."""
+    grid = np.linspace(-1, 1, 21)
+    p = 1 / (1 + np.exp(-8 * grid))
+    learned = np.broadcast_to(p, (21, 21))
+    maps = (np.stack([1 - a, a], axis=-1) for a in (learned, learned.T))
+    data, labels = rng.uniform(-1, 1, (6, 2)), np.arange(6) % 2
+    ax = viz.boundary(*maps, data, labels, 1.0, "title").axes[0]
+    first, second, dots = ax.collections
+    for line, axis in ((first, 0), (second, 1)):
+        np.testing.assert_allclose(line.get_paths()[0].vertices[:, axis], 0, atol=1e-9)
+    assert first.get_linestyle() != second.get_linestyle()
+    np.testing.assert_allclose(dots.get_offsets(), data)
+    image = ax.images[0].get_array()
+    assert ax.images[0].origin == "lower"
+    np.testing.assert_allclose(image[:, 0], image[0, 0] * np.ones((21, 1)), atol=1e-12)
+    assert image[0, 0][2] > image[0, 0][0] and image[0, -1][0] > image[0, -1][2], "blue, orange"
+
+
+def test_each_line_between_many_classes_is_drawn_once():
+    angle = np.arange(3) * 2 * np.pi / 3
+    grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, 41)] * 2), axis=-1)
+    height = np.exp(4 * grid @ np.stack([np.cos(angle), np.sin(angle)]))
+    p = height / height.sum(axis=-1, keepdims=True)
+    ax = viz.boundary(p, p, np.zeros((1, 2)), np.zeros(1, int), 1.0, "title").axes[0]
+    lines = [line.get_paths()[0].vertices for line in ax.collections[:2]]
+    ends = np.concatenate(lines)
+    ends = ends[np.linalg.norm(ends, axis=1) > 0.5]
+    directions = np.unique(np.round(np.degrees(np.arctan2(*ends.T[::-1])) / 20).astype(int) * 20)
+    assert set(directions) <= {60, 180, -180, -60}
+    assert {60, -60} <= set(directions)
+    assert sum(abs(d) == 180 for d in directions)
+
+
+def test_layers_are_shown_a_row_for_each_image(rng):
+    images = rng.uniform(-1, 1, (3, 8, 8, 1))
+    maps = [rng.standard_normal((3, 4, 4, 5)), 7 + rng.standard_normal((3, 2, 2, 2))]
+    axes = viz.layers(images, maps).axes
+    assert [ax.get_title() for ax in axes] == ["image", "layer 1: 4 x 4", "layer 2: 2 x 2"]
+    shown = axes[1].images[0].get_array()
+    assert shown.shape == (3 * 5 - 1, 5 * 5 - 1)
+    channel = maps[0][..., 2]
+    expected = (channel[1] - channel.min()) / (channel.max() - channel.min())
+    np.testing.assert_allclose(shown[5:9, 10:14], expected)
+    for ax in axes:
+        assert np.nanmin(ax.images[0].get_array()) == 0 and np.nanmax(ax.images[0].get_array()) == 1
+
+
+# --- what is refused
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"data": "nothing"}, "no data set is called 'nothing'"),
+        ({"data": "gmm"}, r"rows of shape \(100, 1\): a classifier is for images, or for points"),
+        ({"data": "swiss_roll"}, "one class only"),
+        ({"data": "digits", "noise": 0.1}, "noise is added to moons, circles, spiral, blobs only"),
+    ],
+)
+def test_data_that_does_not_fit_is_refused(changes, message):
+    with pytest.raises(td.Error, match=message):
+        classify.rows(settings(**changes), "train")
+
+
+def test_images_of_odd_sizes_are_refused(tmp_path, rng):
+    np.savez(tmp_path / "odd.npz", x=rng.integers(0, 256, (20, 9, 9, 1), dtype=np.uint8),
+             y=np.arange(20) % 2)  # fmt: skip
+    changed = find("classifier").changed({"data": str(tmp_path / "odd.npz")})
+    with pytest.raises(td.ConfigError, match="multiples of 4"):
+        classify.ClassifierLearner(changed, classify.rows(changed, "train"))
