@@ -124,15 +124,20 @@ def test_each_line_between_many_classes_is_drawn_once():
 def test_layers_are_shown_a_row_for_each_image(rng):
     images = rng.uniform(-1, 1, (3, 8, 8, 1))
     maps = [rng.standard_normal((3, 4, 4, 5)), 7 + rng.standard_normal((3, 2, 2, 2))]
-    axes = viz.layers(images, maps).axes
-    assert [ax.get_title() for ax in axes] == ["image", "layer 1: 4 x 4", "layer 2: 2 x 2"]
-    shown = axes[1].images[0].get_array()
-    assert shown.shape == (3 * 5 - 1, 5 * 5 - 1)
-    channel = maps[0][..., 2]
-    expected = (channel[1] - channel.min()) / (channel.max() - channel.min())
-    np.testing.assert_allclose(shown[5:9, 10:14], expected)
-    for ax in axes:
-        assert np.nanmin(ax.images[0].get_array()) == 0 and np.nanmax(ax.images[0].get_array()) == 1
+    (ax,) = viz.layers(images, maps).axes
+    names = [label.get_text() for label in ax.get_xticklabels()]
+    assert names == ["image", "layer 1: 4 x 4", "layer 2: 2 x 2"]
+    picture = np.pad(ax.images[0].get_array().filled(np.nan), ((0, 1), (0, 1)))
+    tiles = picture.reshape(3, 9, 10, 9).transpose(0, 2, 1, 3)[..., :8, :8]  # image, column
+    places = (0, *range(2, 7), *range(8, 10))
+    shown = [images[..., 0], *np.moveaxis(maps[0], -1, 0), *np.moveaxis(maps[1], -1, 0)]
+    for place, a in zip(places, shown, strict=True):
+        grey = (a - a.min()) / (a.max() - a.min())
+        wide = np.kron(grey, np.ones((1, 8 // a.shape[1], 8 // a.shape[2])))
+        np.testing.assert_allclose(tiles[:, place], wide)
+    for gap in (1, 7):
+        assert np.isnan(tiles[:, gap]).all()
+    np.testing.assert_allclose(ax.get_xticks(), np.array([0.5, 4.5, 9]) * 9 - 1)
 
 
 # --- what is refused

@@ -40,18 +40,25 @@ def boundary(learned, exact, points, labels, reach, title):
 def layers(images, maps):
     """Images (N, H, W, 1), a row for each, and beside it channels of what each layer makes of it.
 
-    maps: [(N, h, w, channels)], one for each layer, of any scale: a channel has its own grey, from
-    its least value in these images to its largest.
+    maps: [(N, h, w, channels)], one for each layer, of any scale, H and W multiples of h and w: a
+    pixel of a small map covers as much of the picture as of the image that it was made from. Each
+    channel has its own grey, from its least value in these images to its largest.
     """
-    fig = figure(1.0 + 4.2 * len(maps), 0.55 * len(images) + 0.6)
-    axes = fig.subplots(1, 1 + len(maps), width_ratios=[1.1] + [a.shape[-1] for a in maps])
-    names = ["image", *(f"layer {k + 1}: {a.shape[1]} x {a.shape[2]}" for k, a in enumerate(maps))]
-    for ax, a, name in zip(axes, [images, *maps], names):
+    n, height, width = images.shape[:3]
+    tiles, names, middles = [], [], []
+    for k, a in enumerate([images, *maps]):
+        names.append(f"layer {k}: {a.shape[1]} x {a.shape[2]}" if k else "image")
+        middles.append(len(tiles) + a.shape[-1] / 2)
         low, high = a.min(axis=(0, 1, 2)), a.max(axis=(0, 1, 2))
-        a = (a - low) / np.maximum(high - low, 1e-12)
-        rows = a.transpose(0, 3, 1, 2).reshape(-1, *a.shape[1:3], 1)
-        ax.imshow(mosaic(rows, a.shape[-1]), cmap="gray_r", vmin=0, vmax=1)
-        ax.set(xticks=[], yticks=[], facecolor=FRAME)
-        ax.spines[:].set_color(FRAME)
-        ax.set_title(name, fontsize=10)
+        a = ((a - low) / np.maximum(high - low, 1e-12)).transpose(3, 0, 1, 2)
+        a = a.repeat(height // a.shape[2], axis=2).repeat(width // a.shape[3], axis=3)
+        tiles += [*a, np.full(a.shape[1:], np.nan)]
+    picture = mosaic(np.stack(tiles[:-1], axis=1).reshape(-1, height, width, 1), len(tiles) - 1)
+    fig = figure(0.45 * len(tiles), 0.45 * n + 0.4)
+    ax = fig.add_subplot()
+    ax.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    ax.set(facecolor=FRAME, yticks=[])
+    ax.set_xticks(np.array(middles) * (width + 1) - 1, names, fontsize=10)
+    ax.tick_params(length=0, labeltop=True, labelbottom=False)
+    ax.spines[:].set_visible(False)
     return fig
