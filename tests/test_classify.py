@@ -84,7 +84,44 @@ def test_the_layers_of_a_classifier_end_in_its_features(rng):
     np.testing.assert_array_equal(found[-1].numpy(), model.features(x).numpy())
 
 
+def test_a_batch_is_rows_and_their_classes_and_images_are_warped_a_little():
+    for name in ("boundary", "classifier"):
+        changed = find(name=name).changed({"batch": 40})
+        learner = classify.ClassifierLearner(changed, classify.rows(changed, "train"))
+        x, labels = learner.batch()
+        chosen = learner.rows(0)
+        np.testing.assert_array_equal(labels, learner.train.y[chosen])
+        if name == "boundary":
+            np.testing.assert_array_equal(x, learner.train.x[chosen])
+        else:
+            assert x.shape == (40, 8, 8, 1)
+            a, b = x - x.mean(), learner.train.x[chosen] - x.mean()
+            alike = (a * b).sum(axis=(1, 2, 3)) / np.sqrt(
+                (a**2).sum(axis=(1, 2, 3)) * (b**2).sum(axis=(1, 2, 3))
+            )
+            assert 0.7 < np.median(alike) < 0.99
+
+
 # --- the pictures
+
+
+def test_the_picture_of_the_plane_has_each_probability_at_its_place(monkeypatch, rng):
+    """At x = grid[j], y = grid[i] for [i, j]: moons, whose two coordinates are not alike."""
+    monkeypatch.setattr(classify, "CELLS", 5)
+    monkeypatch.setattr(viz, "boundary", lambda *args: args)
+    changed = settings(data="moons", noise=0.3)
+    learner = classify.ClassifierLearner(changed, classify.rows(changed, "train"))
+    test = classify.rows(changed, "test")
+    learned, exact, x, y, reach, _ = classify.plane(learner.model, changed, test)["boundary.png"]
+    place = np.array([[reach / 2, -reach / 2]])  # grid[3], grid[1]
+    for found, expected in (
+        (learned, classify.log_probabilities(learner.model, place)),
+        (exact, classify.exact_log_probabilities("moons", place, 0.3)),
+    ):
+        np.testing.assert_allclose(found[1, 3], np.exp(expected[0]), rtol=1e-4)
+        assert found.shape == (5, 5, 2)
+    np.testing.assert_array_equal(x, test.x)
+    np.testing.assert_array_equal(y, test.y)
 
 
 def test_the_boundary_is_where_two_classes_are_equally_likely(rng):

@@ -142,6 +142,22 @@ def test_training_descends(name):
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.02
 
 
+@pytest.mark.parametrize("name", ["vae", "energy", "classifier", "regression"])
+def test_a_step_goes_down_at_the_scheduled_rate_with_a_bounded_gradient(name):
+    trained = learner(RUNS[name])
+    trained.max_norm = 1e-3
+    start = trained.model.flat.data.copy()
+    _, norm = trained.update(*trained.batch())
+    assert norm > 1e-3, "of the gradient as it was"
+    assert np.linalg.norm(trained.model.flat.grad) == pytest.approx(1e-3, rel=1e-5)
+    assert trained.optimizer.lr == trained.lr(0)
+    moved = trained.model.flat.data - start
+    assert np.abs(moved).max() == pytest.approx(trained.lr(0), rel=0.01), "Adam's first step"
+    share = 1 - min(trained.settings.ema, 0.1)
+    np.testing.assert_allclose(trained.average.average, start + share * moved, atol=1e-6)
+    assert trained.step == 1
+
+
 def test_the_critics_parts_are_all_of_the_batch():
     with pytest.raises(ConfigError, match="batch = 12 cannot be cut into critic_steps = 5"):
         RUNS["gan"].changed({"critic_steps": 5})

@@ -13,7 +13,7 @@ Train a model, sample from it, judge the samples, draw pictures.
   tinydiff train --steps 200 --out runs/try  a shorter training, elsewhere
   tinydiff train --config my.toml            settings from a file (any of those in config.json)
   tinydiff train --resume                    go on where Ctrl-C stopped it
-  tinydiff train gan                         another kind: vae, gan, energy
+  tinydiff train gan                         another kind: vae, energy, classifier, ...
   tinydiff train --list                      the presets
 
 A folder holds one run: config.json (all settings), metrics.csv (a row for each step),
@@ -59,9 +59,9 @@ def run(args):
     from .progress import Progress
 
     if args.list:
-        print(f"{'preset':15} {'NAME':8} about")
+        print(f"{'preset':18} {'NAME':11} about")
         for config in PRESETS.values():
-            print(f"{config.name:15} {config.task:8} {config.about}")
+            print(f"{config.name:18} {config.task:11} {config.about}")
         return 0
     if args.threads is not None and args.threads < 1:
         raise ConfigError(f"--threads must be at least 1, got {args.threads}")
