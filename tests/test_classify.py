@@ -194,9 +194,9 @@ def test_data_that_does_not_fit_is_refused(changes, message):
         classify.rows(settings(**changes), "train")
 
 
-def test_images_of_odd_sizes_are_refused(tmp_path, rng):
-    np.savez(tmp_path / "odd.npz", x=rng.integers(0, 256, (20, 9, 9, 1), dtype=np.uint8),
+def test_images_that_are_too_small_are_refused(tmp_path, rng):
+    np.savez(tmp_path / "odd.npz", x=rng.integers(0, 256, (20, 3, 3, 1), dtype=np.uint8),
              y=np.arange(20) % 2)  # fmt: skip
     changed = find("classifier").changed({"data": str(tmp_path / "odd.npz")})
-    with pytest.raises(td.ConfigError, match="multiples of 4"):
+    with pytest.raises(td.ConfigError, match="does not fit: Classifier needs"):
         classify.ClassifierLearner(changed, classify.rows(changed, "train"))

@@ -1,1 +1,1 @@
-"""Whole trainings beside the same ones in PyTorch: optional, for those who have it installed."""
+"""The same thing done by a peer, from the same start: what tinydiff computes, held against it."""

@@ -40,18 +40,19 @@ def boundary(learned, exact, points, labels, reach, title):
 def layers(images, maps):
     """Images (N, H, W, 1), a row for each, and beside it channels of what each layer makes of it.
 
-    maps: [(N, h, w, channels)], one for each layer, of any scale, H and W multiples of h and w: a
-    pixel of a small map covers as much of the picture as of the image that it was made from. Each
-    channel has its own grey, from its least value in these images to its largest.
+    maps: [(N, h, w, channels)], one for each layer, of any scale, h and w at most H and W: a pixel
+    of a small map covers as much of the picture as of the image that it was made from. Each channel
+    has its own grey, from its least value in these images to its largest.
     """
     n, height, width = images.shape[:3]
+    down, across = np.indices((height, width))
     tiles, names, middles = [], [], []
     for k, a in enumerate([images, *maps]):
         names.append(f"layer {k}: {a.shape[1]} x {a.shape[2]}" if k else "image")
         middles.append(len(tiles) + a.shape[-1] / 2)
         low, high = a.min(axis=(0, 1, 2)), a.max(axis=(0, 1, 2))
         a = ((a - low) / np.maximum(high - low, 1e-12)).transpose(3, 0, 1, 2)
-        a = a.repeat(height // a.shape[2], axis=2).repeat(width // a.shape[3], axis=3)
+        a = a[..., down * a.shape[2] // height, across * a.shape[3] // width]
         tiles += [*a, np.full(a.shape[1:], np.nan)]
     picture = mosaic(np.stack(tiles[:-1], axis=1).reshape(-1, height, width, 1), len(tiles) - 1)
     fig = figure(0.45 * len(tiles), 0.45 * n + 0.4)
