@@ -16,7 +16,6 @@ import datetime
 import json
 import math
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -81,20 +80,17 @@ def log_level(x, mean, inverse, levels):
 
 
 def train_both(steps):
-    """(our learner, the twin, its averaged weights, [(loss, twin's loss)], seconds of each)."""
+    """(our learner, the twin, its averaged weights, [(loss, twin's loss)])."""
     settings, data = find("vae").changed({"steps": steps}), load("digits")
     ours, source = VaeLearner(settings, data), VaeLearner(settings, data)
     twin = Twin(ours.model, settings.hidden)
     optimizer = torch.optim.Adam(twin.parameters(), settings.lr)
     average = {name: p.detach().clone() for name, p in twin.named_parameters()}
-    losses, seconds = [], [0.0, 0.0]
+    losses = []
     for step in range(steps):
-        begun = time.perf_counter()
         loss, _ = ours.update(*ours.batch())
-        seconds[0] += time.perf_counter() - begun
         x = data.x[source.rows(step)]
         eps = source.rng.standard_normal((len(x), settings.latent), dtype=np.float32)
-        begun = time.perf_counter()
         optimizer.zero_grad()
         theirs = -twin.bound(torch.tensor(x.reshape(len(x), -1)), torch.tensor(eps), data.levels)
         theirs = theirs.mean()
@@ -105,9 +101,8 @@ def train_both(steps):
         share = 1 - min(settings.ema, (1 + step) / (10 + step))
         for name, p in twin.named_parameters():
             average[name].lerp_(p.detach(), share)
-        seconds[1] += time.perf_counter() - begun
         losses.append((float(loss), theirs.item()))
-    return ours, twin, average, losses, seconds
+    return ours, twin, average, losses
 
 
 def held_out(ours, twin, average):
@@ -131,7 +126,7 @@ def main():
     steps = parser.parse_args().steps
     torch.set_num_threads(1)
     with one_thread_each():
-        ours, twin, average, losses, seconds = train_both(steps or find("vae").steps)
+        ours, twin, average, losses = train_both(steps or find("vae").steps)
         mine, theirs = held_out(ours, twin, average)
     apart = abs(mine.mean() - theirs.mean())
     first = abs(losses[0][0] / losses[0][1] - 1)
@@ -140,8 +135,6 @@ def main():
     print(f"{'loss of the first step, nats':<38} {losses[0][0]:10.4f} {losses[0][1]:10.4f}")
     print(f"{'loss, mean of the last 100 steps':<38} {last[0]:10.4f} {last[1]:10.4f}")
     print(f"{'bound on log p of held-out digits':<38} {mine.mean():10.4f} {theirs.mean():10.4f}")
-    print(f"{'milliseconds a step, one thread':<38}", *(f"{s / len(losses) * 1e3:10.2f}"
-                                                        for s in seconds))  # fmt: skip
     print(f"bounds apart: {apart:.4f} nats (bar {BAR:g}); first losses apart: {first:.1e}")
     if steps is None:
         RESULTS.parent.mkdir(parents=True, exist_ok=True)
@@ -152,10 +145,6 @@ def main():
             "bar_nats": BAR,
             "first_loss_apart_relative": float(f"{first:.2g}"),
             "loss_last_100": {"tinydiff": round(last[0], 4), "pytorch": round(last[1], 4)},
-            "ms_per_step_one_thread": {
-                name: round(s / len(losses) * 1e3, 2)
-                for name, s in zip(("tinydiff", "pytorch"), seconds)
-            },
             "machine": processor(),
             "date": datetime.date.today().isoformat(),
             "versions": {"numpy": np.__version__, "torch": torch.__version__},
