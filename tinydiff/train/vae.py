@@ -171,18 +171,24 @@ def pictures(model, test, rng):
         "interpolation.png": viz.grid(
             decoded(ways), len(u), "From one held-out image to another: by a line, by an arc"
         ),
-        "latent.png": viz.scatter(plane(means, test.y), test.y, "Held-out images, latent space"),
+        "latent.png": latent(means, test.y),
     }
 
 
+def latent(z, labels):
+    """The picture of held-out images in the latent space, z (N, d)."""
+    if z.shape[1] == 2:
+        return viz.scatter(z, labels, "Held-out images in the latent space")
+    title = "Held-out images in the latent space, where their classes differ most"
+    return viz.embedding(plane(z, labels), labels, title)
+
+
 def plane(z, labels):
-    """z (N, d) in the plane: itself if d = 2, else where the means of the classes differ most.
+    """z (N, d) in the plane in which the means of the classes differ most: (N, 2).
 
     By all z together no direction is better than another: their law is close to the prior's, which
     is N(0, I).
     """
-    if z.shape[1] == 2:
-        return z
     means = np.stack([z[labels == k].mean(axis=0) for k in np.unique(labels)])
     axes = np.linalg.svd(means - means.mean(axis=0), full_matrices=False)[2][:2]
     found = z @ axes.T
