@@ -177,6 +177,21 @@ def test_layers_are_shown_a_row_for_each_image(rng):
     np.testing.assert_allclose(ax.get_xticks(), np.array([0.5, 4.5, 9]) * 9 - 1)
 
 
+def test_the_channels_that_are_shown_are_those_that_differ_most_from_place_to_place(monkeypatch):
+    monkeypatch.setattr(viz, "layers", lambda images, maps: (images, maps))
+    changed = find("classifier")
+    test = classify.rows(changed, "test")
+    learner = classify.ClassifierLearner(changed, classify.rows(changed, "train"))
+    images, maps = classify.layers(learner.model, test)["layers.png"]
+    first = [int(np.flatnonzero(test.y == k)[0]) for k in range(5)]
+    np.testing.assert_array_equal(images, test.x[first])
+    for a, shown in zip(learner.model.layers(test.x), maps):
+        spread = a.numpy().std(axis=(1, 2)).mean(axis=0)
+        chosen = np.sort(spread)[::-1][: shown.shape[-1]]
+        best = np.flatnonzero(spread >= chosen[-1])
+        np.testing.assert_allclose(shown, a.numpy()[first][..., best], rtol=1e-5)
+
+
 # --- what is refused
 
 
