@@ -63,6 +63,23 @@ def test_figures_are_accuracy_and_cross_entropy():
     assert entropy.value == pytest.approx(-0.75 * np.log(0.75) - 0.25 * np.log(0.25))
 
 
+def test_the_report_compares_with_the_true_probabilities(monkeypatch):
+    """A classifier that knows nothing: log 2 nats, which is log 2 minus the least above that."""
+    monkeypatch.setattr(classify, "CELLS", 5)
+    changed = settings(steps=0)
+    learner = classify.ClassifierLearner(changed, classify.rows(changed, "train"))
+    learner.average.average[...] = 0
+    test = classify.rows(changed, "test")
+    found = {f.what: f for f in classify.report(learner, test)[0]}
+    assert found["cross entropy, nats"].value == pytest.approx(np.log(2))
+    least = found["true probabilities: cross entropy, nats"].value
+    exact = classify.exact_log_probabilities("spiral", test.x, changed.noise)
+    assert least == pytest.approx(-exact[np.arange(len(test)), test.y].mean())
+    gap = found["cross entropy above theirs"]
+    assert gap.value == pytest.approx(np.log(2) - least)
+    assert gap.ok is False
+
+
 def test_the_nearest_row_gives_its_class(rng):
     data = classify.rows(settings(), "train")
     some = rng.permutation(len(data))[:50]
