@@ -59,6 +59,20 @@ def test_the_report_of_a_network_that_copies_the_mean():
     assert figures["held-out: error / that of the axes"].ok is False
 
 
+@pytest.mark.parametrize("name, split", [("autoencoder", "test"), ("autoencoder-linear", "train")])
+def test_the_bar_compares_errors_on_the_same_images(name, split):
+    """A network that says 0 has the error E x^2; of held-out images, or, if linear, of those that
+    the axes are the best for."""
+    learner = AutoencoderLearner(find("autoencoder", name).changed({"steps": 0}), load("digits"))
+    learner.average.average[...] = 0
+    train, test = load("digits").x, load("digits", "test", limit=60)
+    x = test.x if split == "test" else train
+    ratio = np.square(np.float64(x)).mean() / np.square(projected(x, train, 8) - x).mean()
+    last = report(learner, test)[0][-1]
+    assert last.value == pytest.approx(ratio - (split == "train"), rel=1e-6)
+    assert last.ok is False
+
+
 # --- encoders and decoders
 
 
