@@ -90,6 +90,18 @@ def test_coders_have_the_shapes_that_they_promise(coders, widths, rng):
             assert np.abs(p.grad).max() > 0, name
 
 
+def test_decoders_are_the_mirror_images_of_their_encoders(rng):
+    pairs = dense((4, 4, 1), 2, 4, (9, 7), rng=rng), convolutional((4, 4, 1), 2, 4, (3, 5), rng=rng)
+    found = [
+        [p.shape for name, p in part.named_parameters().items() if name.endswith("W")]
+        for pair in pairs
+        for part in pair
+    ]
+    assert found[:2] == [[(16, 9), (9, 7), (7, 4)], [(2, 7), (7, 9), (9, 16)]]
+    assert found[2] == [(3, 3, 1, 3), (3, 3, 3, 5), (20, 4)]
+    assert found[3] == [(2, 20), (4, 4, 5, 3), (3, 3, 3, 1)]
+
+
 def test_dense_coders_without_hidden_layers_are_linear(rng):
     for part, shape in zip(dense((2, 2, 1), 2, 2, (), rng=rng), ((4, 2, 2, 1), (4, 2))):
         part.astype(np.float64)
