@@ -175,6 +175,20 @@ def test_a_game_is_played_on_the_ring_or_on_images():
     made = trained.made(200)
     assert made.shape == (200, 64) and np.abs(made).max() <= 1
     np.testing.assert_array_equal(trained.batch()[0][0], trained.data.x[trained.rows(0)[0]].ravel())
+    assert trained.critic.unit == 1, "pixels are as large as what they differ by"
+
+
+def test_images_are_judged_as_the_averaged_generator_makes_them(monkeypatch):
+    seen, trained = [], learner(RUNS["gan-digits"])
+    trained.average.average[...] = 0
+    found = [gan.Figure("samples: mean top probability", 0.91, (">=", 0.93))]
+    monkeypatch.setattr(gan, "train_judge", lambda *args: None)
+    monkeypatch.setattr(
+        gan.evaluate, "figures", lambda judge, samples, *rest: seen.append(samples) or found
+    )
+    (figure,), _ = gan.judged(trained, load("digits", "test"), 1, None)
+    np.testing.assert_array_equal(seen[0], np.zeros((20, 8, 8, 1)))
+    assert figure.bar == (">=", 0.9) and figure.ok
 
 
 def test_the_generator_climbs_the_critic():
