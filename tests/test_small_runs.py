@@ -13,7 +13,7 @@ import tinydiff as td
 from tinydiff.backend.errors import ConfigError
 from tinydiff.data import load
 from tinydiff.data.points import BLOBS, NOISE, REACH
-from tinydiff.train import checkpoint, energy, gan, vae
+from tinydiff.train import autoencoder, checkpoint, classify, energy, gan, regression, vae
 from tinydiff.train.loop import train
 from tinydiff.train.metrics import columns
 from tinydiff.train.presets import find
@@ -23,19 +23,33 @@ TINY = {"steps": 4, "batch": 12, "log_every": 2, "save_every": 3, "hidden": 8}
 RUNS = {
     "vae": vae.Vae("tiny", warmup=1, latent=2, **TINY),
     "vae-gaussian": vae.Vae("tiny", warmup=1, latent=3, likelihood="gaussian", **TINY),
+    "vae-conv": vae.Vae("tiny", warmup=1, latent=2, network="conv", **TINY),
     "gan": gan.Gan("tiny", layers=2, critic_steps=2, **TINY),
     "gan-ns": gan.Gan("tiny", layers=2, objective="non-saturating", **TINY),
+    "gan-digits": gan.Gan("tiny", layers=1, critic_steps=2, data="digits", judge_steps=2, **TINY),
     "energy": energy.EnergyModel("tiny", warmup=1, **TINY),
+    "regression": regression.Regression("tiny", rows=20, warmup=1, **TINY),
+    "regression-linear": regression.Regression("tiny", model="linear", rows=20, **TINY),
+    "classifier": classify.Classification("tiny", warmup=1, **TINY),
+    "boundary": classify.Classification("tiny", data="moons", noise=0.1, warmup=1, **TINY),
+    "autoencoder": autoencoder.AutoencoderSettings("tiny", latent=2, warmup=1, **TINY),
+    "autoencoder-linear": autoencoder.AutoencoderSettings("tiny", layers=0, warmup=1, **TINY),
 }
+OF_IMAGES = {"reconstructions.png", "latent.png"}
 PICTURES = {
-    vae.Vae: {"reconstructions.png", "samples.png", "interpolation.png", "latent.png"},
+    vae.Vae: OF_IMAGES | {"samples.png", "interpolation.png"},
     gan.Gan: {"samples.png"},
     energy.EnergyModel: {"density.png"},
+    regression.Regression: {"fit.png"},
+    autoencoder.AutoencoderSettings: OF_IMAGES,
 }
 LEARNERS = {
-    vae.Vae: lambda s: vae.VaeLearner(s, load("digits")),
-    gan.Gan: lambda s: gan.GanLearner(s, load("blobs")),
+    vae.Vae: lambda s: vae.VaeLearner(s, load(s.data)),
+    gan.Gan: lambda s: gan.GanLearner(s, load(s.data)),
     energy.EnergyModel: lambda s: energy.EnergyLearner(s, load("moons")),
+    regression.Regression: regression.RegressionLearner,
+    classify.Classification: lambda s: classify.ClassifierLearner(s, classify.rows(s, "train")),
+    autoencoder.AutoencoderSettings: lambda s: autoencoder.AutoencoderLearner(s, load(s.data)),
 }
 
 
@@ -46,18 +60,25 @@ def learner(settings):
 @pytest.fixture(autouse=True)
 def short_reports(monkeypatch):
     for module, name, value in (
-        (vae, "DRAWS", 3), (gan, "SAMPLES", 40), (energy, "NODES", 21), (energy, "WALKS", 5),
-        (energy, "TEMPERATURES", 4), (energy, "DRAWN", 6), (energy, "WALK_STEPS", 3),
+        (vae, "DRAWS", 3), (gan, "SAMPLES", 40), (gan, "JUDGED", 20), (gan, "PICTURED", 20),
+        (classify, "CELLS", 9), (classify, "NODES", 20), (energy, "NODES", 21),
+        (energy, "WALKS", 5), (energy, "TEMPERATURES", 4), (energy, "DRAWN", 6),
+        (energy, "WALK_STEPS", 3),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, value)
 
 
-@pytest.mark.parametrize("settings", RUNS.values(), ids=RUNS)
-def test_a_run_reports_and_draws(settings, tmp_path):
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_reports_and_draws(name, tmp_path):
+    settings = RUNS[name]
     report = settings.run(tmp_path, versions={"numpy": "2"})
     assert all(np.isfinite(figure.value) for figure in report), report
     names = {"config.json", "metrics.csv", "checkpoint.npz", "loss.png", "report.json"}
-    assert {f.name for f in tmp_path.iterdir()} == names | PICTURES[type(settings)]
+    if isinstance(settings, classify.Classification):
+        names |= {"boundary.png"} if name == "boundary" else {"layers.png", "features.png"}
+    else:
+        names |= PICTURES[type(settings)]
+    assert {f.name for f in tmp_path.iterdir()} == names
     saved = json.loads((tmp_path / "report.json").read_text())
     assert [row["what"] for row in saved["figures"]] == [figure.what for figure in report]
     assert from_dict(json.loads((tmp_path / "config.json").read_text())["config"]) == settings
@@ -100,7 +121,7 @@ def test_a_step_moves_nothing_and_waits_for_nothing(settings):
         for _ in range(2):
             with forbid("d2h", "sync") as counts:
                 batch = trained.batch()
-            assert counts == {"h2d": 1}
+            assert counts == {"h2d": len(batch)}
             with forbid("h2d", "d2h", "sync"):
                 loss, norm = trained.update(*batch)
         assert np.isfinite([loss.item(), norm.item()]).all()
@@ -121,6 +142,22 @@ def test_training_descends(name):
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.02
 
 
+@pytest.mark.parametrize("name", ["vae", "energy", "classifier", "regression"])
+def test_a_step_goes_down_at_the_scheduled_rate_with_a_bounded_gradient(name):
+    trained = learner(RUNS[name].changed({"warmup": 3}))
+    trained.max_norm = 1e-3
+    start = trained.model.flat.data.copy()
+    _, norm = trained.update(*trained.batch())
+    assert norm > 1e-3, "of the gradient as it was"
+    assert np.linalg.norm(trained.model.flat.grad) == pytest.approx(1e-3, rel=1e-5)
+    assert trained.optimizer.lr == trained.lr(0)
+    moved = trained.model.flat.data - start
+    assert np.abs(moved).max() == pytest.approx(trained.lr(0), rel=0.01), "Adam's first step"
+    share = 1 - min(trained.settings.ema, 0.1)
+    np.testing.assert_allclose(trained.average.average, start + share * moved, atol=1e-6)
+    assert trained.step == 1
+
+
 def test_the_critics_parts_are_all_of_the_batch():
     with pytest.raises(ConfigError, match="batch = 12 cannot be cut into critic_steps = 5"):
         RUNS["gan"].changed({"critic_steps": 5})
@@ -129,6 +166,29 @@ def test_the_critics_parts_are_all_of_the_batch():
     (x,) = trained.batch()
     trained.update(x)
     np.testing.assert_array_equal(np.concatenate(seen), x)
+
+
+def test_a_game_is_played_on_the_ring_or_on_images():
+    with pytest.raises(ConfigError, match="data = 'moons': there is a report on blobs and on imag"):
+        learner(RUNS["gan"].changed({"data": "moons"}))
+    trained = learner(RUNS["gan-digits"])
+    made = trained.made(200)
+    assert made.shape == (200, 64) and np.abs(made).max() <= 1
+    np.testing.assert_array_equal(trained.batch()[0][0], trained.data.x[trained.rows(0)[0]].ravel())
+    assert trained.critic.unit == 1, "pixels are as large as what they differ by"
+
+
+def test_images_are_judged_as_the_averaged_generator_makes_them(monkeypatch):
+    seen, trained = [], learner(RUNS["gan-digits"])
+    trained.average.average[...] = 0
+    found = [gan.Figure("samples: mean top probability", 0.91, (">=", 0.93))]
+    monkeypatch.setattr(gan, "train_judge", lambda *args: None)
+    monkeypatch.setattr(
+        gan.evaluate, "figures", lambda judge, samples, *rest: seen.append(samples) or found
+    )
+    (figure,), _ = gan.judged(trained, load("digits", "test"), 1, None)
+    np.testing.assert_array_equal(seen[0], np.zeros((20, 8, 8, 1)))
+    assert figure.bar == (">=", 0.9) and figure.ok
 
 
 def test_the_generator_climbs_the_critic():
@@ -176,20 +236,28 @@ def test_the_bound_by_two_routes_is_told_apart(rng):
 
 
 def test_a_latent_space_is_shown_in_the_plane(rng):
-    z = rng.standard_normal((30, 2))
-    assert vae.plane(z) is z
-    wide = rng.standard_normal((30, 5)) * np.array([0.1, 9, 0.1, 3, 0.1])
-    found = vae.plane(wide)
-    assert abs(np.corrcoef(found[:, 0], wide[:, 1])[0, 1]) > 0.99
-    assert abs(np.corrcoef(found[:, 1], wide[:, 3])[0, 1]) > 0.99
-    assert vae.plane(z[:, :1]).shape == (30, 2)
+    """Where the classes differ, not where the numbers are largest."""
+    z, labels = rng.standard_normal((30, 2)), np.repeat(np.arange(3), 10)
+    shown = vae.latent(z, labels).axes[0].collections[0].get_offsets()
+    np.testing.assert_allclose(shown, z, err_msg="two numbers are shown as they are")
+    wide = rng.standard_normal((30, 5)) * np.array([0.1, 9, 0.1, 0.1, 0.1])
+    wide[:, 1] -= np.repeat(wide[:, 1].reshape(3, 10).mean(axis=1), 10)
+    wide[:, 0] += 3 * labels
+    wide[:, 3] += np.array([0, 1, 0])[labels]
+    found = vae.plane(wide, labels)
+    assert abs(np.corrcoef(found[:, 0], wide[:, 0])[0, 1]) > 0.95
+    assert abs(np.corrcoef(found[:, 1], wide[:, 3])[0, 1]) > 0.95
+    assert vae.plane(z[:, :1], labels).shape == (30, 2)
 
 
 # --- the presets, whole
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["vae", "vae-plane", "gan", "energy"])
+@pytest.mark.parametrize("name", [
+    "vae", "vae-plane", "vae-conv", "gan", "gan-digits", "energy", "regression",
+    "regression-linear", "boundary", "classifier", "autoencoder", "autoencoder-linear",
+])  # fmt: skip
 def test_a_preset_meets_its_bars(name, tmp_path, monkeypatch):
     monkeypatch.undo()  # the report is measured in full
     report = find(name=name).run(tmp_path)

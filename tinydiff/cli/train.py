@@ -12,7 +12,7 @@ Train a model, sample from it, judge the samples, draw pictures.
   tinydiff train --steps 200 --out runs/try  a shorter training, elsewhere
   tinydiff train --config my.toml            settings from a file (any of those in config.json)
   tinydiff train --resume                    go on where Ctrl-C stopped it
-  tinydiff train gan                         another kind: vae, gan, energy
+  tinydiff train gan                         another kind: vae, energy, classifier, ...
   tinydiff train --list                      the presets
 
 A folder holds one run: config.json (all settings), metrics.csv (a row for each step),

@@ -53,6 +53,18 @@ def _polar(radius, angle):
 SHAPES = {moons: 2, circles: 2, swiss_roll: 1, spiral: 2, blobs: BLOBS}  # how many classes
 
 
+def spots(shape, n):
+    """(places (K, n, 2), weights (n,)): where the rows of each of a shape's K classes come from.
+
+    A row of class k is REACH shape(k, u) + NOISE eps with u uniform in [0, 1], so a mean over the
+    rows is one over u, by Gauss-Legendre with n nodes, and over eps.
+    """
+    u, weight = np.polynomial.legendre.leggauss(n)
+    u, weight = (u + 1) / 2, weight / 2
+    k = range(SHAPES[shape])
+    return REACH * np.stack([np.stack(shape(np.full(n, i), u), axis=-1) for i in k]), weight
+
+
 def _draw(shape, split, seed):
     """Rows of a shape: the classes in turns, each point at a random place of its class."""
     rng = np.random.default_rng(seed)

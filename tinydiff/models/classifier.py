@@ -1,7 +1,11 @@
-"""A small convolutional classifier. Its features are what a Frechet distance is measured in."""
+"""Classifiers: a convolutional one of images, an MLP of points.
+
+The features of the former are what a Frechet distance is measured in.
+"""
 
 from ..nn import Conv2d, GroupNorm, Linear, Module
 from ..ops import max_pool2d, reshape, silu
+from .mlp import mlp
 
 
 class Classifier(Module):
@@ -25,12 +29,31 @@ class Classifier(Module):
         self.hidden = Linear(height * breadth // 16 * 2 * width, d, rng=rng)
         self.out = Linear(d, classes, rng=rng)
 
+    def layers(self, x):
+        """What each layer makes of x: (N, H, W, width), twice (N, H/2, W/2, 2 width), (N, d)."""
+        first = silu(self.norm1(self.conv1(x)))
+        second = silu(self.norm2(self.conv2(max_pool2d(first, 2))))
+        third = silu(self.norm3(self.conv3(second)))
+        rows = reshape(max_pool2d(third, 2), (x.shape[0], -1))
+        return first, second, third, silu(self.hidden(rows))
+
     def features(self, x):
         """What the last layer sees: (N, d)."""
-        x = max_pool2d(silu(self.norm1(self.conv1(x))), 2)
-        x = silu(self.norm2(self.conv2(x)))
-        x = max_pool2d(silu(self.norm3(self.conv3(x))), 2)
-        return silu(self.hidden(reshape(x, (x.shape[0], -1))))
+        return self.layers(x)[-1]
 
     def forward(self, x):
         return self.out(self.features(x))
+
+
+class PointClassifier(Module):
+    """Points (N, d) -> logits MLP(x / unit), (N, classes).
+
+    unit: the length on which the MLP bends. At unit 1 it would see points within [-1, 1] as one
+    place, and learn the windings of a spiral late. rng: np.random.Generator of the weights.
+    """
+
+    def __init__(self, d, hidden, classes, unit=0.1, *, rng):
+        self.net, self.unit = mlp(d, hidden, hidden, classes, rng=rng), unit
+
+    def forward(self, x):
+        return self.net(x * (1 / self.unit))

@@ -8,7 +8,7 @@ Sources: Goodfellow et al. 2014; Arjovsky et al. 2017; Gulrajani et al. 2017.
 
 from ..functional import grad
 from ..nn import Module
-from ..ops import mean, relu, sigmoid, softplus, sqrt, square, sum
+from ..ops import mean, relu, sigmoid, softplus, sqrt, square, sum, tanh
 from .mlp import mlp
 
 
@@ -75,6 +75,16 @@ class Generator(Module):
 
     def forward(self, z):
         return self.net(z) * self.unit
+
+
+class ImageGenerator(Module):
+    """x = tanh(MLP(z)): draws z (N, latent) ~ N(0, I) to rows of pixels (N, d) in [-1, 1]."""
+
+    def __init__(self, latent, hidden, d, *, rng):
+        self.latent, self.net = latent, mlp(latent, *hidden, d, activation=relu, rng=rng)
+
+    def forward(self, z):
+        return tanh(self.net(z))
 
 
 class Critic(Module):

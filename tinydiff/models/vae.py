@@ -12,7 +12,7 @@ import numpy as np
 from ..nn import Linear, Module
 from ..ops import clip, exp, expm1, logsumexp, matmul, reshape, split, square, sum, tanh
 from ..parameter import Parameter
-from .mlp import mlp
+from .coders import dense
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -65,29 +65,27 @@ def gaussian_log_likelihood(x, mean, log_var):
 
 
 class VAE(Module):
-    """An MLP encoder x -> (mean, log_var) of q(z | x), and an MLP decoder z -> mean of p(x | z).
+    """An encoder x -> (mean, log_var) of q(z | x), and a decoder z -> mean of p(x | z).
 
-    shape: of one x, which both see as a row of d numbers; latent: size of z; hidden: widths between
-    (the decoder's are the same, backwards). The decoder ends in a tanh, as data lies in [-1, 1].
+    shape: of one x; latent: size of z; coders: what makes both networks, of `models/coders.py`;
+    hidden: its widths. The decoder ends in a tanh, as data lies in [-1, 1].
     The variance of p(x | z) is learned, one for each number of x: `log_var_x` (d,), from 0.1 on,
     and not below e^-8: a pixel that is white in all images would else ask for minus infinity.
     rng: np.random.Generator of the weights.
     """
 
-    def __init__(self, shape, latent=8, hidden=(256, 256), *, rng):
+    def __init__(self, shape, latent=8, hidden=(256, 256), coders=dense, *, rng):
         self.shape, self.latent = tuple(shape), latent
-        d = math.prod(self.shape)
-        self.encoder = mlp(d, *hidden, 2 * latent, rng=rng)
-        self.decoder = mlp(latent, *reversed(hidden), d, rng=rng)
-        self.log_var_x = Parameter(np.full(d, math.log(0.1)))
+        self.encoder, self.decoder = coders(self.shape, latent, 2 * latent, hidden, rng=rng)
+        self.log_var_x = Parameter(np.full(math.prod(self.shape), math.log(0.1)))
 
     def encode(self, x):
         """mean and log_var of q(z | x), (N, latent) each, of x (N, *shape)."""
-        return split(self.encoder(reshape(x, (x.shape[0], -1))), 2, axis=-1)
+        return split(self.encoder(x), 2, axis=-1)
 
     def decode(self, z):
         """The mean of p(x | z), (N, *shape), of z (N, latent)."""
-        return reshape(tanh(self.decoder(z)), (z.shape[0], *self.shape))
+        return tanh(self.decoder(z))
 
     def log_likelihood(self, x, z, element=gaussian_log_likelihood):
         """log p(x | z) of each row, (N,) nats. element(x, mean, log_var): that of each number."""

@@ -7,7 +7,7 @@ import numpy as np
 from .. import viz
 from ..backend import device_of, standard_normal, to_device_of, to_host, uniform
 from ..data import load
-from ..data.points import NOISE, REACH, moons
+from ..data.points import NOISE, moons, spots
 from ..models.annealing import annealed_log_weights, langevin
 from ..models.energy import (
     Energy,
@@ -17,9 +17,8 @@ from ..models.energy import (
     potential,
     score,
 )
-from ..optim import EMA, Adam, clip_grad_norm, cosine
 from . import plain
-from .loop import Learner
+from .descent import Descent
 from .report import Figure
 from .settings import Settings
 
@@ -60,34 +59,21 @@ class EnergyModel(Settings, kind="energy"):
         )  # fmt: skip
 
 
-class EnergyLearner(Learner):
+class EnergyLearner(Descent):
     """An Energy and what trains it on the Dataset `data`."""
 
+    betas, max_norm = (0.9, 0.99), 1.0
+
     def __init__(self, settings, data):
-        super().__init__(settings, len(data))
-        self.data = data
-        self.model = Energy(hidden=(settings.hidden, settings.hidden), rng=self.rng)
-        self.optimizer = Adam(self.model, settings.lr, betas=(0.9, 0.99))
-        self.average = EMA(self.model, settings.ema)
-        self.owners = {"model": self.model, "ema": self.average, "optim": self.optimizer}
-        self.lr = cosine(settings.lr, max(settings.steps, settings.warmup + 1), settings.warmup)
+        super().__init__(settings, data.x)
 
-    def batch(self):
-        """The next rows, uploaded."""
-        return (to_device_of(self.data.x[self.rows(self.step)], self.model.flat.data),)
+    def build(self):
+        return Energy(hidden=(self.settings.hidden, self.settings.hidden), rng=self.rng)
 
-    def update(self, x):
-        """One step down the denoising loss, with one draw of noise for each row."""
+    def loss(self, x):
+        """The denoising loss, with one draw of noise for each row."""
         eps = standard_normal(self.rng, x.shape, x.dtype, device_of(x))
-        self.optimizer.zero_grad()
-        loss = denoising_loss(self.model, x, eps, self.settings.sigma)
-        loss.backward()
-        norm = clip_grad_norm(self.model, 1.0)
-        self.optimizer.lr = self.lr(self.step)
-        self.optimizer.step()
-        self.average.update()
-        self.step += 1
-        return loss.data, norm
+        return denoising_loss(self.model, x, eps, self.settings.sigma)
 
 
 def noised_moons(x, sigma, nodes=200):
@@ -99,11 +85,9 @@ def noised_moons(x, sigma, nodes=200):
     Gauss-Legendre, and its score is the mean of (a - x) / v, each place a weighted by how much of
     the density at x it makes.
     """
-    u, weight = np.polynomial.legendre.leggauss(nodes)
-    u, weight = (u + 1) / 2, weight / 2
-    arcs = np.concatenate([np.stack(moons(np.full(nodes, k), u), axis=-1) for k in (0, 1)])
+    arcs, weight = spots(moons, nodes)
     v, x = NOISE**2 + sigma**2, np.asarray(x, np.float64)
-    apart = REACH * arcs - x[:, None]
+    apart = arcs.reshape(-1, 2) - x[:, None]
     terms = np.log(np.tile(weight, 2) / (4 * np.pi * v)) - (apart**2).sum(axis=-1) / (2 * v)
     highest = terms.max(axis=1, keepdims=True)
     parts = np.exp(terms - highest)

@@ -1,4 +1,4 @@
-"""`tinydiff train gan`: two networks in a game, on a ring of eight Gaussians."""
+"""`tinydiff train gan`: two networks in a game, on a ring of eight Gaussians or on images."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,8 @@ from ..models import gan
 from ..ops import mean
 from ..optim import EMA, Adam, clip_grad_norm, cosine
 from ..tensor import Tensor, no_grad
-from . import plain
+from . import evaluate, plain
+from .judge import train_judge
 from .loop import Learner
 from .report import Figure
 from .settings import Settings
@@ -27,12 +28,15 @@ PROTOCOL = (
     f"least {SHARE:.0%} of all samples lie within {NEAR} standard deviations ({NEAR * NOISE:g}) of "
     "its centre; in modes: the share of samples that lie so near to any centre, covered or not."
 )
+JUDGED, PICTURED = 500, 100  # images: samples in the report, in the picture
+TOP = 0.9  # images: mean top probability; a game played by chance is not held to diffusion's bar
 
 
 @dataclass(frozen=True)
 class Gan(Settings, kind="gan"):
-    """The settings of a generative adversarial network of points in the plane."""
+    """The settings of a generative adversarial network of the ring of Gaussians, or of images."""
 
+    data: str = "blobs"
     objective: str = "wasserstein"
     penalty: float = 0.1  # the weight of the critic's slope; of the Wasserstein game only
     critic_steps: int = 3  # for one of the generator
@@ -42,9 +46,12 @@ class Gan(Settings, kind="gan"):
     batch: int = 768  # rows that all the critic's steps share
     lr: float = 2e-3
     ema: float = 0.99
+    judge_steps: int = 600  # training steps of the classifier that judges images
 
     choices = {"objective": ("wasserstein", "non-saturating")}
-    at_least = {"critic_steps": 1, "latent": 1, "hidden": 1, "layers": 1, "batch": 1}
+    at_least = dict.fromkeys(
+        ("critic_steps", "latent", "hidden", "layers", "batch", "judge_steps"), 1
+    )
     positive = ("lr", "penalty")
     fractions = ("ema",)
 
@@ -57,10 +64,15 @@ class Gan(Settings, kind="gan"):
             )
 
     def run(self, folder, saved=None, *, threads=1, versions=None, show=lambda *_: None):
-        learner = GanLearner(self, load("blobs"))
+        learner = GanLearner(self, load(self.data))
+        test = load(self.data, "test")
+        if learner.data.x.ndim == 4:
+            measure, protocol = lambda: judged(learner, test, threads, show), evaluate.PROTOCOL
+        else:
+            measure, protocol = lambda: report(learner, test), PROTOCOL
         return plain.run(
-            learner, folder, saved, measure=lambda: report(learner, load("blobs", "test")),
-            what="the critic's loss", protocol=PROTOCOL, versions=versions, show=show,
+            learner, folder, saved, measure=measure, what="the critic's loss", protocol=protocol,
+            versions=versions, show=show,
         )  # fmt: skip
 
 
@@ -72,10 +84,18 @@ class GanLearner(Learner):
 
     def __init__(self, settings, data):
         super().__init__(settings, len(data))
-        self.data = data
-        hidden = [settings.hidden] * settings.layers
-        self.generator = gan.Generator(settings.latent, hidden, rng=self.rng)
-        self.critic = gan.Critic(hidden, rng=self.rng)
+        self.data, self.x = data, data.x.reshape(len(data), -1)
+        hidden, d = [settings.hidden] * settings.layers, self.x.shape[1]
+        if data.x.ndim == 4:
+            self.generator = gan.ImageGenerator(settings.latent, hidden, d, rng=self.rng)
+            self.critic = gan.Critic(hidden, d, 1.0, rng=self.rng)
+        elif settings.data == "blobs":
+            self.generator = gan.Generator(settings.latent, hidden, rng=self.rng)
+            self.critic = gan.Critic(hidden, rng=self.rng)
+        else:
+            raise ConfigError(
+                f"data = {settings.data!r}: there is a report on blobs and on images only"
+            )
         self.optimizer = Adam(self.generator, settings.lr, betas=(0.5, 0.9))
         self.critic_optimizer = Adam(self.critic, settings.lr, betas=(0.5, 0.9))
         self.average = EMA(self.generator, settings.ema)
@@ -87,7 +107,7 @@ class GanLearner(Learner):
 
     def batch(self):
         """The rows of all the critic's steps, uploaded."""
-        return (to_device_of(self.data.x[self.rows(self.step)], self.generator.flat.data),)
+        return (to_device_of(self.x[self.rows(self.step)], self.generator.flat.data),)
 
     def update(self, x):
         """Some steps of the critic, each on rows of its own, then one of the generator."""
@@ -150,7 +170,7 @@ def coverage(samples):
 
 
 def report(learner, test):
-    """The Figures of a trained generator, and its picture."""
+    """The Figures of a trained generator of points, and its picture."""
     with learner.average.applied():
         samples = to_host(learner.made(SAMPLES))
     modes, inside, least = coverage(samples)
@@ -167,6 +187,7 @@ def report(learner, test):
 
 def picture(learner, test, samples):
     """Samples over held-out data, and the level lines of the critic."""
+    wasserstein = learner.settings.objective == "wasserstein"
     grid = np.linspace(-SHOWN, SHOWN, 101)
     places = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
     with no_grad():
@@ -174,5 +195,20 @@ def picture(learner, test, samples):
         height = to_host(learner.critic(places).data).reshape(101, 101)
     return viz.over_lines(
         test.x, samples, height, SHOWN, f"{len(samples)} samples, {learner.settings.objective}",
-        "the critic f(x)",
+        "the critic f(x)" if wasserstein else "the discriminator's logit l(x)",
     )  # fmt: skip
+
+
+def judged(learner, test, threads, show):
+    """The Figures of a trained generator of images, as of a diffusion model's, and its picture."""
+    data, settings = learner.data, learner.settings
+    with learner.average.applied():
+        samples = to_host(learner.made(JUDGED)).reshape(-1, *data.x.shape[1:])
+    judge = train_judge(data, settings.judge_steps, settings.seed, threads, show)
+    rng = np.random.default_rng(settings.seed)
+    found = [
+        f._replace(bar=(">=", TOP)) if f.what == "samples: mean top probability" else f
+        for f in evaluate.figures(judge, samples, data, test, rng)
+    ]
+    title = f"{PICTURED} samples, unselected"
+    return found, {"samples.png": viz.grid(samples[:PICTURED], 20, title)}

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .. import viz
+from ..backend.errors import ConfigError
 from . import evaluate
 from .build import some_labels
 from .judge import train_judge
@@ -11,6 +12,15 @@ from .shards import one_thread_each
 
 PICTURED = 100  # samples in the grid
 ANIMATED, COLUMNS, FRAMES = 40, 10, 25  # samples in the animation, in a row of it; frames at most
+
+
+def image_shape(data):
+    """(H, W, C) of the Dataset's images. Raises ConfigError if it has none."""
+    if data.x.ndim != 4:
+        raise ConfigError(
+            f"data = {data.name!r} has rows of shape {data.x.shape[1:]}: this model is for images"
+        )
+    return data.x.shape[1:]
 
 
 def report(run, clock, threads, show):

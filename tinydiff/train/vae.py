@@ -8,8 +8,10 @@ import numpy as np
 
 from .. import viz
 from ..backend import device_of, standard_normal, to_device_of, to_host
+from ..backend.errors import ConfigError
 from ..data import load
 from ..diffusion import decoder
+from ..models.coders import convolutional, dense
 from ..models.latent import lerp, slerp
 from ..models.vae import (
     VAE,
@@ -20,10 +22,10 @@ from ..models.vae import (
     sampled_kl,
 )
 from ..ops import mean
-from ..optim import EMA, Adam, clip_grad_norm, cosine
 from ..tensor import no_grad
 from . import plain
-from .loop import Learner
+from .descent import Descent
+from .images import image_shape
 from .report import Figure
 from .settings import Settings
 
@@ -46,7 +48,8 @@ class Vae(Settings, kind="vae"):
 
     data: str = "digits"
     latent: int = 8
-    hidden: int = 256  # the width of both hidden layers
+    network: str = "mlp"
+    hidden: int = 256  # the width of both hidden layers; channels at full size, if convolutional
     likelihood: str = "discretized"
     batch: int = 128
     lr: float = 2e-3
@@ -54,7 +57,7 @@ class Vae(Settings, kind="vae"):
     ema: float = 0.99
     grad_clip: float = 100.0  # of a loss in nats per image, not per pixel
 
-    choices = {"likelihood": ("discretized", "gaussian")}
+    choices = {"likelihood": ("discretized", "gaussian"), "network": ("mlp", "conv")}
     at_least = {"batch": 1, "latent": 1, "hidden": 1, "warmup": 0}
     positive = ("lr", "grad_clip")
     fractions = ("ema",)
@@ -67,39 +70,32 @@ class Vae(Settings, kind="vae"):
         )  # fmt: skip
 
 
-class VaeLearner(Learner):
+class VaeLearner(Descent):
     """A VAE and what trains it on the Dataset `data`."""
 
     def __init__(self, settings, data):
-        super().__init__(settings, len(data))
-        self.data = data
-        hidden = (settings.hidden, settings.hidden)
-        self.model = VAE(data.x.shape[1:], settings.latent, hidden, rng=self.rng)
-        self.optimizer = Adam(self.model, settings.lr)
-        self.average = EMA(self.model, settings.ema)
-        self.owners = {"model": self.model, "ema": self.average, "optim": self.optimizer}
-        self.lr = cosine(settings.lr, max(settings.steps, settings.warmup + 1), settings.warmup)
+        self.shape, self.max_norm = image_shape(data), settings.grad_clip
+        super().__init__(settings, data.x)
         self.element = gaussian_log_likelihood
         if settings.likelihood == "discretized":
             decoder.check_levels(data.x, data.levels)
             self.element = partial(decoder.discretized, levels=data.levels)
 
-    def batch(self):
-        """The next rows, uploaded."""
-        return (to_device_of(self.data.x[self.rows(self.step)], self.model.flat.data),)
+    def build(self):
+        width = self.settings.hidden
+        if self.settings.network == "mlp":
+            coders, widths = dense, (width, width)
+        else:
+            coders, widths = convolutional, (width, 2 * width)
+        try:
+            return VAE(self.shape, self.settings.latent, widths, coders, rng=self.rng)
+        except ValueError as error:
+            raise ConfigError(f"data = {self.settings.data!r} does not fit: {error}") from error
 
-    def update(self, x):
-        """One step down minus the bound, each row with one draw of z."""
+    def loss(self, x):
+        """Minus the bound, each row with one draw of z."""
         eps = standard_normal(self.rng, (len(x), self.model.latent), x.dtype, device_of(x))
-        self.optimizer.zero_grad()
-        loss = -mean(self.model(x, eps, self.element))
-        loss.backward()
-        norm = clip_grad_norm(self.model, self.settings.grad_clip)
-        self.optimizer.lr = self.lr(self.step)
-        self.optimizer.step()
-        self.average.update()
-        self.step += 1
-        return loss.data, norm
+        return -mean(self.model(x, eps, self.element))
 
 
 def bounds(model, x, element, eps):
@@ -162,7 +158,7 @@ def pictures(model, test, rng):
 
     with no_grad():
         means = to_host(model.encode(to_device_of(test.x, model.flat.data))[0].data)
-    rows = test.x[:PICTURED].reshape(-1, 10, *test.x.shape[1:])  # a row of images, then its copy
+    rows = test.x[:PICTURED].reshape(-1, 20, *test.x.shape[1:])  # a row of images, then its copy
     copies = decoded(means[:PICTURED]).reshape(rows.shape)
     pairs = np.stack([rows, copies], axis=1).reshape(-1, *test.x.shape[1:])
     prior = rng.standard_normal((PICTURED, model.latent))
@@ -170,19 +166,30 @@ def pictures(model, test, rng):
     u = np.linspace(0, 1, 11)[:, None]
     ways = np.stack([lerp(a, b, u), slerp(a, b, u)], axis=1).reshape(-1, model.latent)
     return {
-        "reconstructions.png": viz.grid(pairs, 10, "Held-out images, each row above its copy"),
+        "reconstructions.png": viz.grid(pairs, 20, "Held-out images, each row above its copy"),
         "samples.png": viz.grid(decoded(prior), 20, f"{PICTURED} samples, unselected"),
         "interpolation.png": viz.grid(
             decoded(ways), len(u), "From one held-out image to another: by a line, by an arc"
         ),
-        "latent.png": viz.scatter(plane(means), test.y, "Held-out images in the latent space"),
+        "latent.png": latent(means, test.y),
     }
 
 
-def plane(z):
-    """z (N, d) in the plane: itself if d = 2, else its two axes of largest variance."""
+def latent(z, labels):
+    """The picture of held-out images in the latent space, z (N, d)."""
     if z.shape[1] == 2:
-        return z
-    centred = z - z.mean(axis=0)
-    axes = np.linalg.svd(centred, full_matrices=False)[2]
-    return np.pad(centred, ((0, 0), (0, 1)))[:, :2] if z.shape[1] == 1 else centred @ axes[:2].T
+        return viz.scatter(z, labels, "Held-out images in the latent space")
+    title = "Held-out images in the latent space, where their classes differ most"
+    return viz.embedding(plane(z, labels), labels, title)
+
+
+def plane(z, labels):
+    """z (N, d) in the plane in which the means of the classes differ most: (N, 2).
+
+    By all z together no direction is better than another: their law is close to the prior's, which
+    is N(0, I).
+    """
+    means = np.stack([z[labels == k].mean(axis=0) for k in np.unique(labels)])
+    axes = np.linalg.svd(means - means.mean(axis=0), full_matrices=False)[2][:2]
+    found = z @ axes.T
+    return np.pad(found, ((0, 0), (0, 2 - found.shape[1])))

@@ -3,7 +3,9 @@
 Images are grey, -1 white and 1 black, as ink on paper.
 """
 
+from .classes import boundary, layers
 from .curves import animate_curves, curve_grid, noising_curves
+from .fits import fits
 from .line import noising_numbers, schedule
 from .maps import embedding
 from .pictures import animate, grid, loss_curve, mosaic, noising, over_steps

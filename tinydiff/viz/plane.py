@@ -20,7 +20,10 @@ def scatter(points, labels, title):
     fig, ax = _plane(title, "z")
     ax.scatter(*points.T, c=labels, cmap="tab10", s=12, alpha=0.7, lw=0)
     for label in np.unique(labels):
-        ax.text(*np.median(points[labels == label], axis=0), str(label), fontsize=16, ha="center")
+        ax.text(
+            *np.median(points[labels == label], axis=0), str(label), fontsize=12, ha="center",
+            va="center", bbox={"fc": "white", "alpha": 0.7, "lw": 0, "boxstyle": "round,pad=0.15"},
+        )  # fmt: skip
     return fig
 
 
