@@ -55,10 +55,10 @@ _SMALL = Config(
     sample_steps=100,
     judge_steps=800,
 )
-# The second lab has its pixels in [0, 1], we have them in [-1, 1]: twice as wide, so that at every
-# t of one and the same process the ratio of signal to noise is four times the lab's. The lab's own
-# ratios would be those of alpha_bar / (alpha_bar + 4 (1 - alpha_bar)). Here its betas are kept: the
-# end is nearer to noise's in no way (alpha_bar_T is 0.2192 all the same), the loss a little higher.
+# The second lab has its pixels in [0, 1], we have them in [-1, 1], twice as wide: with its betas
+# the ratio of signal to noise is four times its own at every t. (With alpha_bar / (4 - 3 alpha_bar)
+# it would be the lab's.) The betas are kept, so the loss does not compare with the lab's; its
+# erratum is kept too: alpha_bar_T = 0.2192, and sampling starts from N(0, I).
 _LAB2 = Config(
     name="lab2",
     about="the lecture's second lab: its U-Net of 6.6 M parameters on MNIST; for a GPU",
@@ -116,7 +116,7 @@ _ALL = (
     _LAB2.changed(
         {
             "name": "unet",
-            "about": "a modern U-Net of 4.3 M parameters on MNIST, as many steps as lab2; for a GPU",
+            "about": "a modern U-Net of 4.3 M parameters on MNIST, as many steps; for a GPU",
             "model": "unet",
             "net": {"widths": (64, 96, 128), "blocks": 2, "heads": (0, 0, 4), "d": 256},
             "schedule": "cosine",
