@@ -22,10 +22,10 @@ def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, sho
     """The Bound of n held-out rows under the run in `folder`, with its averaged weights.
 
     n: how many rows, drawn by `seed` (default: all there are). times: how many t for each row, one
-    from each of so many `strata`; all T by default. variance: see `bound.terms`; by default that of the
-    run. Data with levels (pixels) is judged by the discretised decoder, so that the bound is on a
-    probability; other data by the Gaussian one. Groups of at most GROUP rows are evaluated side by
-    side on `threads` threads, which does not change the numbers.
+    from each of so many `strata`; all T by default. variance: see `bound.terms`; by default that of
+    the run. Data with levels (pixels) is judged by the discretised decoder, so that the bound is on
+    a probability; other data by the Gaussian one. Groups of at most GROUP rows are evaluated side
+    by side on `threads` threads, which does not change the numbers.
     Raises CheckpointError, ConfigError, DatasetNotFound.
     """
     config, model, process = open_run(folder)
