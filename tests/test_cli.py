@@ -35,7 +35,7 @@ groups = 4
 """
 FILES = {
     *("config.json", "metrics.csv", "checkpoint.npz", "report.json"),
-    *("loss.png", "forward.png", "samples.png", "reverse.gif"),
+    *("loss.png", "forward.png", "samples.png", "forward.gif", "reverse.gif"),
 }
 
 

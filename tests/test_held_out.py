@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from train_cases import trainer
 
 import tinydiff as td
@@ -72,6 +74,35 @@ def test_a_few_times_for_each_row_estimate_the_same_bound(fixed):
     # other rows are drawn by each seed, so that the rows' own spread is in the error as well
     error = np.hypot(full.stderr, np.sqrt(np.mean([b.stderr**2 for b in few]) / len(few)))
     assert abs(np.mean([b.total.mean() for b in few]) - full.total.mean()) < 4 * error
+
+
+@given(st.integers(1, 1000), st.data())
+def test_the_strata_of_t_begin_with_single_ones_and_widen(T, given):
+    k = given.draw(st.integers(1, T))
+    edges = held_out.strata(T, k)
+    assert (len(edges), edges[0], edges[-1]) == (k + 1, 1, T + 1)
+    width = np.diff(edges)
+    assert (width >= 1).all()
+    assert (np.diff(width) >= -1).all(), "but for rounding"
+    if k == T:
+        assert (width == 1).all()
+
+
+def test_a_draw_stands_for_its_stratum(rng):
+    """t = 1, 2-3, 4-6, 7-11, 12-20: the wider a stratum, the more its draw weighs."""
+    assert held_out.strata(20, 5) == [1, 2, 4, 7, 12, 21]
+    t, weight = held_out.draws(20, 5, 1000, rng)
+    for k, (first, end) in enumerate([(1, 2), (2, 4), (4, 7), (7, 12), (12, 21)]):
+        part = slice(1000 * k, 1000 * (k + 1))
+        assert set(t[part]) == set(range(first, end))
+        assert (weight[part] == 5 * (end - first) / 20).all()
+
+
+def test_the_first_terms_are_seen_by_every_row(fixed):
+    """L_0 and L_1 are most of the bound: ten t for each row, of 20, cost little accuracy."""
+    few, full = measure(fixed, 40, times=10), measure(fixed, 40)
+    assert np.isfinite(few.L[:, 1]).all()
+    assert few.stderr < 1.4 * full.stderr, "drawn evenly over t, it is 1.7 times as large"
 
 
 def test_a_learned_variance_is_trained_bounded_and_sampled(learned):

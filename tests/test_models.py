@@ -102,8 +102,8 @@ def test_what_does_not_fit_is_said(rng):
         model(np.zeros((1, 8, 8, 3), np.float32), 1)
     with pytest.raises(ValueError, match=r"heads for each of the widths \(8, 12\), got \(2,\)"):
         UNet(**SMALL | {"heads": (2,)}, rng=rng)
-    with pytest.raises(ValueError, match=r"multiples of 4"):
-        Classifier((6, 8, 1), rng=rng)
+    with pytest.raises(ValueError, match=r"at least 4 x 4 pixels, got \(3, 8, 1\)"):
+        Classifier((3, 8, 1), rng=rng)
 
 
 @pytest.mark.parametrize("time", ["int", "device array"])

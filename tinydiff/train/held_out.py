@@ -12,7 +12,6 @@ from ..backend.errors import ConfigError
 from ..data import load
 from ..diffusion import bound
 from ..diffusion.estimate import join
-from ..diffusion.timesampling import StratifiedT
 from .build import open_run
 from .shards import one_thread_each
 
@@ -27,11 +26,11 @@ def decoder_of(data):
 def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, show=lambda *_: None):
     """The Bound of n held-out rows under the run in `folder`, with its averaged weights.
 
-    n: how many rows, drawn by `seed` (default: all there are). times: how many t for each row,
-    drawn evenly over 1 ... T; all T by default. variance: see `bound.terms`; by default that of the
-    run. Data with levels (pixels) is judged by the discretised decoder, so that the bound is on a
-    probability; other data by the Gaussian one. Groups of at most GROUP rows are evaluated side by
-    side on `threads` threads, which does not change the numbers.
+    n: how many rows, drawn by `seed` (default: all there are). times: how many t for each row, one
+    from each of so many `strata`; all T by default. variance: see `bound.terms`; by default that of
+    the run. Data with levels (pixels) is judged by the discretised decoder, so that the bound is on
+    a probability; other data by the Gaussian one. Groups of at most GROUP rows are evaluated side
+    by side on `threads` threads, which does not change the numbers.
     Raises CheckpointError, ConfigError, DatasetNotFound.
     """
     config, model, process = open_run(folder)
@@ -68,7 +67,7 @@ def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, sho
         return model(xt, t)
 
     def group(x0, rng):
-        ts = None if times == process.T else StratifiedT(process.T).sample(times * len(x0), rng)
+        ts = None if times == process.T else draws(process.T, times, len(x0), rng)
         return bound.terms(
             watched, process, x0, noise=rng, ts=ts, variance=variance, predicts=config.predicts,
             **decoder_of(held_out),
@@ -78,3 +77,26 @@ def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, sho
         pairs = zip(groups, rng.spawn(len(groups)))
         jobs = [pool.submit(copy_context().run, group, *pair) for pair in pairs]
         return join([job.result() for job in jobs])
+
+
+def strata(T, k):
+    """Edges 1 = e_0 < ... < e_k = T + 1 of k strata of 1 ... T that widen geometrically.
+
+    L_{t-1} falls steeply with t, and the first terms are most of the bound: these get a stratum of
+    a single t each. The ratio is chosen anew at every edge, since a stratum has at least one t.
+    """
+    edges = [1]
+    for left in range(k, 0, -1):
+        last = edges[-1]
+        edges.append(max(last + 1, round(last * ((T + 1) / last) ** (1 / left))))
+    return edges
+
+
+def draws(T, k, n, rng):
+    """(t, weight) for `bound.terms`: for each of n rows one t from each of k strata, (k n,) each.
+
+    A draw stands for all t of its stratum, so the total stays unbiased: weight k width / T.
+    """
+    pairs = list(pairwise(strata(T, k)))
+    t = np.concatenate([rng.integers(*pair, size=n) for pair in pairs])
+    return t, np.repeat([k * (end - first) / T for first, end in pairs], n)

@@ -3,8 +3,8 @@
 config.json has the resolved configuration and the versions of what it ran on; metrics.csv a row for
 each step: step, epoch, loss, lr, grad_norm, seconds; checkpoint.npz all that training needs to go
 on; report.json the figures and the seconds that each part took. The pictures are loss.png,
-forward.png, samples.png and reverse.gif. What the figures and pictures are, depends on the data:
-images.py reports on images, curves.py on curves.
+forward.png, samples.png and reverse.gif, of images forward.gif too. What the figures and pictures
+are, depends on the data: images.py reports on images, curves.py on curves.
 """
 
 import threading

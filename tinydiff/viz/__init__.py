@@ -1,6 +1,6 @@
 """Pictures. Every function returns a matplotlib Figure, or writes a GIF; matplotlib comes in late.
 
-Images are grey, -1 white and 1 black, as ink on paper.
+Images are grey, -1 white and 1 black, as ink on paper; those of three channels are in colour.
 """
 
 from .classes import boundary, layers

@@ -48,24 +48,38 @@ def over_steps(step, value, error, what):
 
 
 def mosaic(images, columns):
-    """Images (N, H, W, 1) side by side in rows of `columns`, as one array, lines of NaN between."""
-    n, height, width = images.shape[:3]
+    """Images side by side in rows of `columns`, as one array, lines of NaN between.
+
+    images: (N, H, W, 1), or of three channels in colour; the result has no last axis, or one of 3.
+    """
+    n, height, width, channels = images.shape
     rows = math.ceil(n / columns)
-    tiles = np.full((rows * columns, height + 1, width + 1), np.nan)
-    tiles[:n, :-1, :-1] = images[..., 0]
-    tiles = tiles.reshape(rows, columns, height + 1, width + 1).transpose(0, 2, 1, 3)
-    return tiles.reshape(rows * (height + 1), columns * (width + 1))[:-1, :-1]
+    tiles = np.full((rows * columns, height + 1, width + 1, channels), np.nan)
+    tiles[:n, :-1, :-1] = images
+    tiles = tiles.reshape(rows, columns, height + 1, width + 1, channels)
+    picture = tiles.transpose(0, 2, 1, 3, 4).reshape(
+        rows * (height + 1), columns * (width + 1), channels
+    )[:-1, :-1]
+    return picture if channels == 3 else picture[..., 0]
 
 
-def _show(ax, image):
-    """A grey image in an empty frame; NaN is the frame's light grey."""
+def _show(ax, picture):
+    """A `mosaic` in an empty frame; NaN is the frame's light grey."""
     ax.set(xticks=[], yticks=[], facecolor=FRAME)
     ax.spines[:].set_color(FRAME)
-    return ax.imshow(image, cmap="gray_r", vmin=-1, vmax=1, interpolation="nearest")
+    return ax.imshow(_paint(picture), cmap="gray_r", vmin=-1, vmax=1, interpolation="nearest")
+
+
+def _paint(picture):
+    """A mosaic as imshow takes it: grey as it is, colour within [0, 1] and opaque but for NaN."""
+    if picture.ndim == 2:
+        return picture
+    ink = np.isfinite(picture[..., :1])
+    return np.concatenate([np.where(ink, np.clip((picture + 1) / 2, 0, 1), 0), ink], axis=-1)
 
 
 def grid(images, columns, title=""):
-    """A grid of images (N, H, W, 1) in [-1, 1]."""
+    """A grid of images (N, H, W, 1), or (N, H, W, 3) in colour, in [-1, 1]."""
     picture = mosaic(np.asarray(images), columns)
     fig = figure(7, 7 * picture.shape[0] / picture.shape[1] + 0.4 * bool(title))
     ax = fig.add_subplot()
@@ -75,7 +89,7 @@ def grid(images, columns, title=""):
 
 
 def noising(x0, process, ts, rng):
-    """The forward process: a row for each image x0 (N, H, W, 1), a column for each t in ts.
+    """The forward process: a row for each image x0 (N, H, W, C), a column for each t in ts.
 
     Along a row the noise is one and the same eps, growing: x_t = sqrt(ab) x0 + sqrt(1 - ab) eps.
     """
@@ -93,8 +107,8 @@ def noising(x0, process, ts, rng):
     return fig
 
 
-def animate(path, frames, columns, seconds=4.0, hold=1.5):
-    """Write a GIF of (t, images (N, H, W, 1)) frames; the last one is held for `hold` seconds."""
+def animate(path, frames, columns, title="the reverse process", seconds=4.0, hold=1.5):
+    """Write a GIF of (t, images) frames, as in a `grid`; the last is held for `hold` seconds."""
     from matplotlib.animation import PillowWriter
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -104,14 +118,14 @@ def animate(path, frames, columns, seconds=4.0, hold=1.5):
     FigureCanvasAgg(fig)
     ax = fig.add_subplot()
     image = _show(ax, pictures[0])
-    ax.set_title("the reverse process", fontsize=11)
+    ax.set_title(title, fontsize=11)
     fig.draw_without_rendering()
     fig.set_layout_engine("none")  # laid out once, not for every frame
     writer = PillowWriter(fps=fps)
     with writer.saving(fig, str(path), dpi=90):
         for (t, _), picture in zip(frames, pictures):
-            image.set_data(picture)
-            ax.set_title(f"the reverse process, $t={t}$", fontsize=11)
+            image.set_data(_paint(picture))
+            ax.set_title(f"{title}, $t={t}$", fontsize=11)
             writer.grab_frame()
         for _ in range(round(hold * fps)):
             writer.grab_frame()
