@@ -34,11 +34,12 @@ def models(rng):
         "table": (transformer(rng, dropout=0), rng.standard_normal((3, 6, 1))),
         "waves": (transformer(rng, dropout=0, time="waves"), rng.standard_normal((3, 6, 1))),
         "fourier": (transformer(rng, dropout=0, fourier=2), rng.standard_normal((3, 6, 1))),
+        "places": (transformer(rng, dropout=0, position="waves"), rng.standard_normal((3, 6, 1))),
         "unet": (LabUNet(**images, rng=rng), rng.standard_normal((3, 7, 7, 1))),
     }
 
 
-KINDS = pytest.mark.parametrize("kind", ["table", "waves", "fourier", "unet"])
+KINDS = pytest.mark.parametrize("kind", ["table", "waves", "fourier", "places", "unet"])
 
 
 def test_the_transformer_has_the_labs_parameters(rng):
@@ -176,6 +177,16 @@ def test_batch_norms_are_told_apart_from_other_rows_by_eval(rng):
     np.testing.assert_array_equal(model(x, 2).numpy()[:2], model(changed, 2).numpy()[:2])
 
 
+def test_places_that_start_as_waves_are_told_apart_by_their_distance(rng):
+    """The product of two places depends on their distance alone, and falls from 0 to 1."""
+    table = Transformer(n=30, d=32, position="waves", rng=rng).position.data.astype(float)
+    products = table @ table.T / 32
+    for distance in range(4):
+        along = np.diag(products, distance)
+        np.testing.assert_allclose(along, along[0], atol=1e-5)
+    assert 1 == pytest.approx(products[0, 0], abs=1e-6) and products[0, 0] > products[0, 1] > 0.5
+
+
 def test_what_does_not_fit_is_said(rng):
     with pytest.raises(ValueError, match=r"curves \(N, 6, 1\), got \(2, 5, 1\)"):
         models(rng)["table"][0](np.zeros((2, 5, 1)), 1)
@@ -183,6 +194,8 @@ def test_what_does_not_fit_is_said(rng):
         models(rng)["unet"][0](np.zeros((1, 7, 6, 1)), 1)
     with pytest.raises(ValueError, match=r"time is 'table' or 'waves', got 'clock'"):
         Transformer(time="clock", rng=rng)
+    with pytest.raises(ValueError, match=r"position is 'table' or 'waves', got 'map'"):
+        Transformer(position="map", rng=rng)
 
 
 @KINDS

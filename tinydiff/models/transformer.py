@@ -43,17 +43,17 @@ class Transformer(Module):
     """model(xt, t): what the model predicts for noisy curves xt (N, n, 1), shaped like xt.
 
     t: 1 ... T, an int, or ints (N,) on the host or on the device of xt. n: points of a curve; d:
-    size of a token; time: "table", a learned vector for each t, or "waves", a linear map of
-    sines and cosines of t, which times close to each other share. fourier: each value also comes as
-    sine and cosine of 2^k pi x, k < fourier, so that differences far below 1, which are all that
-    is left of the noise at small t, are seen (Kingma et al. 2021, appendix C). outputs: channels of the result,
-    2 for a model that gives a learned variance as well. The defaults are the lab's: 842,241
-    parameters. rng: np.random.Generator of the initial weights, and of the dropout's masks.
+    size of a token. time: "table", a learned vector for each t, or "waves", a linear map of sines
+    and cosines of t, which times close to each other share. position: "table", learned vectors
+    that start as N(0, 1), like every Embedding, or "waves", that start as sines and cosines of the
+    place: there a shift is a rotation, and attention sees from the start who is next to whom,
+    instead of learning it point by point. fourier: each value also comes as sine and cosine of
+    2^k pi x, k < fourier, so that differences far below 1, which are all that the noise is at small
+    t, are seen (Kingma et al. 2021, appendix C). outputs: channels of the result, 2 for a model
+    that gives a learned variance as well. The defaults are the lab's: 842,241 parameters. rng:
+    np.random.Generator of the initial weights, and of the dropout's masks.
 
-    The position table starts as N(0, 1), like every Embedding, or, with position="waves", as sines
-    and cosines, in which a shift is a rotation: attention sees from the start who is next to whom,
-    instead of learning it point by point. The last layer starts at 0, so that a fresh
-    model predicts 0, and the loss of eps starts at 1.
+    The last layer starts at 0, so that a fresh model predicts 0, and the loss of eps starts at 1.
     """
 
     def __init__(
