@@ -10,6 +10,7 @@ from ..backend.errors import CheckpointError, ConfigError
 from ..diffusion import samplers, schedules
 from ..diffusion.process import Process
 from ..models.lab_unet import LabUNet
+from ..models.points import PointDenoiser
 from ..models.transformer import Transformer
 from ..models.unet import UNet
 from ..optim import EMA
@@ -17,7 +18,7 @@ from . import checkpoint
 from .config import LAB_T, Config
 from .settings import from_dict
 
-MODELS = {"unet": UNet, "transformer": Transformer, "lab_unet": LabUNet}
+MODELS = {"unet": UNet, "transformer": Transformer, "lab_unet": LabUNet, "mlp": PointDenoiser}
 
 
 def lab_repaired(T):
@@ -62,7 +63,10 @@ def build(config, rng):
 
 
 def sampling(config, model, process, n, shape, rng):
-    """The Config's sampler on n fresh noises: yields (t, x) after each step, x (n, *shape)."""
+    """The Config's sampler on n fresh noises: yields (t, x) after each step, x (n, *shape).
+
+    Images and curves lie in [-1, 1], and x0 is kept there; points (n, d) may lie anywhere.
+    """
     like = model.flat.data
     ancestral = config.sampler == "ddpm"
     if config.variance == "learned" and not ancestral:  # the others have no use for a variance
@@ -79,7 +83,7 @@ def sampling(config, model, process, n, shape, rng):
         noise=rng,
         ts=samplers.timesteps(process.T, config.sample_steps),
         predicts=config.predicts,
-        clip=(-1.0, 1.0),  # where all data lies
+        clip=(-1.0, 1.0) if len(shape) > 1 else None,
         **({"variance": config.variance} if ancestral else {}),
     )
 
