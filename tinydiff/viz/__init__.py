@@ -7,6 +7,6 @@ from .curves import animate_curves, curve_grid, noising_curves
 from .line import noising_numbers, schedule
 from .maps import embedding
 from .pictures import animate, grid, loss_curve, mosaic, noising
-from .plane import field, over_lines, scatter
+from .plane import field, over, over_lines, scatter, side_by_side
 from .style import save
 from .tape import draw

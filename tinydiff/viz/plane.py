@@ -33,8 +33,7 @@ def over_lines(data, samples, height, reach, title, label):
     grid = np.linspace(-reach, reach, len(height))
     lines = ax.contour(grid, grid, height, 14, cmap="viridis", linewidths=0.8)
     fig.colorbar(lines, ax=ax, shrink=0.7, label=label)
-    ax.scatter(*data.T, s=3, color=GREY, alpha=0.4, lw=0, label="data")
-    ax.scatter(*samples.T, s=3, color=ORANGE, alpha=0.6, lw=0, label="samples")
+    _dots(ax, data, samples)
     ax.legend(frameon=False, markerscale=4)
     return fig
 
@@ -55,3 +54,29 @@ def field(density, arrows, samples, reach, title):
     ax.quiver(places, places, u, v, color=BLUE, width=0.0025)
     ax.legend(frameon=False, markerscale=4)
     return fig
+
+
+def over(data, samples, title):
+    """Samples (N, 2) over data (M, 2)."""
+    fig, ax = _plane(title)
+    _dots(ax, data, samples)
+    ax.legend(frameon=False, markerscale=4)
+    return fig
+
+
+def side_by_side(data, sets, columns=3):
+    """A panel for each {title: samples (N, 2)} over data (M, 2), all with the data's limits."""
+    rows = -(-len(sets) // columns)
+    fig = figure(3.2 * columns, 3.3 * rows)
+    reach = 1.15 * np.abs(data).max()
+    for i, (title, samples) in enumerate(sets.items()):
+        ax = fig.add_subplot(rows, columns, i + 1)
+        _dots(ax, data, samples)
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
+        ax.set_title(title, fontsize=11)
+    return fig
+
+
+def _dots(ax, data, samples):
+    ax.scatter(*data.T, s=3, color=GREY, alpha=0.4, lw=0, label="data")
+    ax.scatter(*samples.T, s=3, color=ORANGE, alpha=0.6, lw=0, label="samples")
