@@ -29,7 +29,7 @@ REFERENCE = 5000  # draws of the data that samples are held against
 WARMUP = 50  # steps
 DIFFUSION = {  # how one trained network is sampled
     "diffusion, 100 steps": {"sampler": "ddpm", "sample_steps": 100},
-    "diffusion, 10 steps": {"sampler": "dpmpp_2m", "sample_steps": 10},
+    "diffusion, 20 steps": {"sampler": "dpmpp_2m", "sample_steps": 20},
 }
 
 

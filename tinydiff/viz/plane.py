@@ -80,3 +80,12 @@ def side_by_side(data, sets, columns=3):
 def _dots(ax, data, samples):
     ax.scatter(*data.T, s=3, color=GREY, alpha=0.4, lw=0, label="data")
     ax.scatter(*samples.T, s=3, color=ORANGE, alpha=0.6, lw=0, label="samples")
+
+
+def trails(data, x, title):
+    """The ways x (S, N, 2) of N points, over data (M, 2); a dot where each ends."""
+    fig, ax = _plane(title)
+    ax.scatter(*data.T, s=3, color=GREY, alpha=0.4, lw=0)
+    ax.plot(x[..., 0], x[..., 1], color=BLUE, lw=0.6, alpha=0.6)
+    ax.scatter(*x[-1].T, s=14, color=ORANGE, zorder=3)
+    return fig
