@@ -105,9 +105,10 @@ def measure(path, seeds, seconds, scratch, start=run_elsewhere):
     ]  # fmt: skip
     for seed in range(seeds):
         for family in families:
-            there = {row["family"] for row in rows if int(row["seed"]) == seed}
-            if there.issuperset(names(family)):
+            there = [r for r in rows if r["family"] in names(family) and r["seed"] == str(seed)]
+            if len(there) == len(names(family)):
                 continue
+            rows = [row for row in rows if row not in there]  # half a training is run again
             for row in start(family, seed, seconds, scratch):
                 row |= {"settings": marks[row["family"]], "seconds": seconds}
                 rows.append({k: digits(row.get(k, "")) for k in COLUMNS})

@@ -65,6 +65,14 @@ def test_the_denoiser_is_told_the_time(rng):
     np.testing.assert_allclose(model(x, 5).numpy()[1], z[1], atol=1e-6)
 
 
+def test_a_unit_scales_what_the_layers_see(rng):
+    model = awake(PointDenoiser(2, (6,), waves=4, unit=0.5, rng=rng), rng)
+    x = rng.standard_normal((3, 2), np.float32)
+    scaled = model(x, 3).numpy()
+    model.unit = 1.0
+    np.testing.assert_array_equal(scaled, model(2 * x, 3).numpy())
+
+
 def test_the_gradient_of_the_denoiser(device, xp, rng):
     """By x and all parameters, of first and second order."""
     model = awake(PointDenoiser(2, (4, 3), waves=4, rng=rng), rng).astype(np.float64)
@@ -189,10 +197,10 @@ class ExactModel:
         return self.answer(xt if isinstance(xt, td.Tensor) else td.Tensor(xt), t) + self.off
 
 
-def exact_run(name, samples, off=0.0, **changes):
+def exact_run(name, samples, off=0.0, T=40):
     """A Run whose network is the exact denoiser, and whose samples are given."""
     config = find(name if name != "blobs" else "moons")
-    config = config.changed({"T": 40, "sample_steps": 40, "floor_draws": 40})
+    config = config.changed({"T": T, "sample_steps": T, "floor_draws": 40})
     process, exact = Process(SCHEDULES[config.schedule](config.T)), law(name)
     model = ExactModel(exact, process, config.predicts, off)
     frames = [(t, samples * (1 + 0.01 * t)) for t in (20, 10, 0)]
@@ -272,11 +280,12 @@ def test_exact_draws_in_the_plane_pass_and_others_do_not(rng):
 
 
 def test_the_divergence_of_the_exact_denoiser_is_none(rng):
-    draws = law("blobs").sample(20, rng)
-    found, pictures = points.in_the_plane(*exact_run("blobs", draws), rng)
+    """Its interpolation between times leaves 0.001 +- 0.028 at T = 100, with modes 0.03 wide."""
+    draws = law("blobs").sample(400, rng)
+    found, pictures = points.in_the_plane(*exact_run("blobs", draws, T=100), rng)
     assert not failed(found), found
     assert set(pictures) == {"samples.png", "reverse.png", "trajectories.png"}
-    assert abs(values(found)["divergence of the model's density, nats"]) < 0.1
+    assert abs(values(found)["divergence of the model's density, nats"]) < 0.05
 
 
 @pytest.mark.parametrize("name", ["two_gaussians", "moons"])
