@@ -5,7 +5,7 @@ import numpy as np
 from ..data import points
 from ..diffusion.mixture import GaussianMixture
 
-NODES = 400  # on each line of a shape: at most 0.7 NOISE apart, so that the line is without gaps
+NODES = 400  # on each line of a shape: at most 0.8 NOISE apart, so that the line is without gaps
 
 
 def law(name):
