@@ -202,7 +202,9 @@ report_floor = report.floor
 
 
 def test_data_that_has_no_report_is_refused(tmp_path, capsys):
-    (tmp_path / "a.toml").write_text('data = "moons"\n')
+    """Points of one's own, whose law is not known."""
+    np.savez(tmp_path / "own.npz", x=np.zeros((20, 2), np.float32))
+    (tmp_path / "a.toml").write_text(f'data = "{tmp_path / "own.npz"}"\n')
     line = ["train", "gmm", "--config", str(tmp_path / "a.toml"), "--out", str(tmp_path / "run")]
     assert cli.main(line) == 2
-    assert "there is no report on moons, rows of shape (2,)" in capsys.readouterr().err
+    assert "own.npz, rows of shape (2,): train on gmm, on points" in capsys.readouterr().err

@@ -38,3 +38,43 @@ def test_arrows_point_along_the_field_with_the_root_of_its_length():
     np.testing.assert_allclose([quiver.U[5], quiver.V[5]], [2, 0], err_msg="of (4, 0) at (1, 0)")
     np.testing.assert_allclose([quiver.U[7], quiver.V[7]], [0, 3], err_msg="of (0, 9) at (0, 1)")
     assert quiver.U[4] == quiver.V[4] == 0
+
+
+def test_panels_share_the_limits_of_the_data(rng):
+    data, sets = rng.uniform(-2, 2, (30, 2)), {"a": np.zeros((3, 2)), "b": np.full((3, 2), 9.0)}
+    fig = viz.side_by_side(data, sets)
+    reach = 1.15 * np.abs(data).max()
+    assert [ax.get_title() for ax in fig.axes] == ["a", "b"]
+    for ax, samples in zip(fig.axes, sets.values()):
+        assert ax.get_xlim() == ax.get_ylim() == (-reach, reach)
+        np.testing.assert_allclose(ax.collections[0].get_offsets(), data)
+        np.testing.assert_allclose(ax.collections[1].get_offsets(), samples)
+
+
+def test_trails_end_in_dots(rng):
+    ways = rng.standard_normal((7, 3, 2))
+    (ax,) = viz.trails(rng.standard_normal((5, 2)), ways, "title").axes
+    assert len(ax.lines) == 3
+    np.testing.assert_array_equal(ax.lines[1].get_xydata(), ways[:, 1])
+    np.testing.assert_allclose(ax.collections[1].get_offsets(), ways[-1])
+
+
+def test_ways_on_the_line_stand_on_the_shade_of_their_time():
+    """Rows of the shade are times: it is drawn with t to the right, falling, and places upwards."""
+    times, places = np.array([2, 1, 0]), np.linspace(-1, 1, 5)
+    densities = np.arange(1.0, 16.0).reshape(3, 5)
+    ways = np.arange(6.0).reshape(3, 2)
+    (ax,) = viz.paths(times, ways, places, densities).axes
+    shade = ax.collections[0].get_array().reshape(5, 3)
+    np.testing.assert_allclose(shade[:, 1], densities[1] / 10)
+    np.testing.assert_array_equal(ax.lines[1].get_xydata(), np.stack([times, ways[:, 1]], axis=1))
+    assert ax.get_xlim() == (2, 0)
+
+
+def test_a_histogram_beside_densities_is_a_density(rng):
+    x, grid = rng.standard_normal(500), np.linspace(-6, 6, 61)
+    (ax,) = viz.against_densities(x, grid, {"one": grid**2, "two": grid}, "title").axes
+    area = sum(bar.get_height() * bar.get_width() for bar in ax.patches)
+    np.testing.assert_allclose(area, 1, rtol=1e-12)
+    assert [line.get_label() for line in ax.lines] == ["one", "two"]
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), grid**2)

@@ -11,6 +11,7 @@ from ..diffusion import samplers, schedules
 from ..diffusion.guidance import classifier_free
 from ..diffusion.process import Process
 from ..models.lab_unet import LabUNet
+from ..models.points import PointDenoiser
 from ..models.transformer import Transformer
 from ..models.unet import UNet
 from ..optim import EMA
@@ -18,7 +19,7 @@ from . import checkpoint
 from .config import LAB_T, Config
 from .settings import from_dict
 
-MODELS = {"unet": UNet, "transformer": Transformer, "lab_unet": LabUNet}
+MODELS = {"unet": UNet, "transformer": Transformer, "lab_unet": LabUNet, "mlp": PointDenoiser}
 
 
 def lab_repaired(T):
@@ -70,6 +71,7 @@ def some_labels(config, n):
 def sampling(config, model, process, n, shape, rng, labels=None, guidance=None):
     """The Config's sampler on n fresh noises: yields (t, x) after each step, x (n, *shape).
 
+    Images and curves lie in [-1, 1], and x0 is kept there; points (n, d) may lie anywhere.
     labels: of each sample, (n,) ints on the host; guidance: another scale than the Config's.
     """
     like = model.flat.data
@@ -91,7 +93,7 @@ def sampling(config, model, process, n, shape, rng, labels=None, guidance=None):
         noise=rng,
         ts=samplers.timesteps(process.T, config.sample_steps),
         predicts=config.predicts,
-        clip=(-1.0, 1.0),  # where all data lies
+        clip=(-1.0, 1.0) if len(shape) > 1 else None,
         **({"variance": config.variance} if ancestral else {}),
     )
 

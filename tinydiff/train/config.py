@@ -43,10 +43,10 @@ class Config(Settings, kind="diffusion"):
     guidance: float = 1.0  # of samples by label: 1 is the model's own conditional distribution
     n_judged: int = 500  # samples in the report
     judge_steps: int = 500  # training steps of the classifier that judges images
-    floor_draws: int = 134  # curves only: draws of x_t at each t for the least possible loss
+    floor_draws: int = 134  # draws of x_t at each t, where the least possible loss is known
 
     choices = {
-        "model": ("unet", "transformer", "lab_unet"),
+        "model": ("unet", "transformer", "lab_unet", "mlp"),
         "schedule": ("linear", "cosine", "sigmoid", "lab", "lab_repaired"),
         "times": ("uniform", "stratified"),
         "predicts": ("eps", "x0", "v", "score"),

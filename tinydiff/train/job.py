@@ -4,7 +4,7 @@ config.json has the resolved configuration and the versions of what it ran on; m
 each step: step, epoch, loss, lr, grad_norm, seconds; checkpoint.npz all that training needs to go
 on; report.json the figures and the seconds that each part took. The pictures are loss.png,
 forward.png, samples.png and reverse.gif, of images forward.gif too. What the figures and pictures
-are, depends on the data: images.py reports on images, curves.py on curves.
+are, depends on the data: images.py reports on images, curves.py on curves, points.py on points.
 """
 
 import threading
@@ -17,9 +17,10 @@ from .. import viz
 from ..backend import to_host
 from ..backend.errors import ConfigError
 from ..data import load
-from . import curves, images
+from . import curves, images, points
 from .build import open_run, sampling, some_labels
 from .folder import Clock, write_config, write_json
+from .laws import law
 from .look import read
 from .loop import interruptible, train
 from .report import Run, as_dict
@@ -71,9 +72,11 @@ def report_of(data):
         return curves.report
     if data.x.ndim == 4:
         return images.report
+    if law(data.name):
+        return points.report
     raise ConfigError(
-        f"there is no report on {data.name}, rows of shape {data.x.shape[1:]}: train on gmm, or on "
-        "images"
+        f"there is no report on {data.name}, rows of shape {data.x.shape[1:]}: train on gmm, on "
+        "points that tinydiff draws, or on images"
     )
 
 

@@ -1,8 +1,8 @@
-"""ch327's two figures: numbers that turn into noise, and the schedule that does it."""
+"""Numbers: ch327's two figures, and what a model makes of noise beside the exact densities."""
 
 import numpy as np
 
-from .style import BLUE, ORANGE, figure
+from .style import BLUE, ORANGE, SKY, figure
 
 
 def noising_numbers(ddpm, x0, times, rng):
@@ -31,4 +31,30 @@ def schedule(ddpm):
     right.legend(frameon=False)
     for ax in (left, right):
         ax.spines[["top", "right"]].set_visible(False)
+    return fig
+
+
+def against_densities(samples, x, densities, title):
+    """A histogram of samples (N,), and lines {label: density (G,)} over the places x (G,)."""
+    fig = figure(7, 4)
+    ax = fig.add_subplot()
+    ax.hist(samples, np.linspace(x[0], x[-1], 101), density=True, color=SKY, label="samples")
+    for (label, density), colour in zip(densities.items(), (ORANGE, BLUE)):
+        ax.plot(x, density, color=colour, label=label)
+    ax.set(xlabel="$x$", ylabel="density", title=title, xlim=(x[0], x[-1]))
+    ax.legend(frameon=False)
+    ax.spines[["top", "right"]].set_visible(False)
+    return fig
+
+
+def paths(times, x, places, densities):
+    """How numbers x (S, N) come about at falling times (S,), on the shade of the exact densities
+    (S, G) of x_t at `places` (G,), each scaled to the same highest value."""
+    fig = figure(8, 4)
+    ax = fig.add_subplot()
+    shade = (densities / densities.max(axis=1, keepdims=True)).T
+    ax.pcolormesh(times, places, shade, cmap="Greys", vmax=1.5, shading="nearest")
+    ax.plot(times, x, color=BLUE, lw=0.6, alpha=0.7)
+    ax.set(xlabel="$t$", ylabel="$x_t$", xlim=(times[0], 0), ylim=(places[0], places[-1]))
+    ax.set_title("the reverse process, on the exact density of $x_t$", fontsize=11)
     return fig

@@ -36,8 +36,7 @@ def over_lines(data, samples, height, reach, title, label):
     grid = np.linspace(-reach, reach, len(height))
     lines = ax.contour(grid, grid, height, 14, cmap="viridis", linewidths=0.8)
     fig.colorbar(lines, ax=ax, shrink=0.7, label=label)
-    ax.scatter(*data.T, s=3, color=GREY, alpha=0.4, lw=0, label="data")
-    ax.scatter(*samples.T, s=3, color=ORANGE, alpha=0.6, lw=0, label="samples")
+    _dots(ax, data, samples)
     ax.legend(frameon=False, markerscale=4)
     return fig
 
@@ -57,4 +56,39 @@ def field(density, arrows, samples, reach, title):
     u, v = np.moveaxis(arrows / np.sqrt(np.maximum(length, 1e-12)), -1, 0)
     ax.quiver(places, places, u, v, color=BLUE, width=0.0025)
     ax.legend(frameon=False, markerscale=4)
+    return fig
+
+
+def over(data, samples, title):
+    """Samples (N, 2) over data (M, 2)."""
+    fig, ax = _plane(title)
+    _dots(ax, data, samples)
+    ax.legend(frameon=False, markerscale=4)
+    return fig
+
+
+def side_by_side(data, sets, columns=3):
+    """A panel for each {title: samples (N, 2)} over data (M, 2), all with the data's limits."""
+    rows = -(-len(sets) // columns)
+    fig = figure(3.2 * columns, 3.3 * rows)
+    reach = 1.15 * np.abs(data).max()
+    for i, (title, samples) in enumerate(sets.items()):
+        ax = fig.add_subplot(rows, columns, i + 1)
+        _dots(ax, data, samples)
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
+        ax.set_title(title, fontsize=11)
+    return fig
+
+
+def _dots(ax, data, samples):
+    ax.scatter(*data.T, s=3, color=GREY, alpha=0.4, lw=0, label="data")
+    ax.scatter(*samples.T, s=3, color=ORANGE, alpha=0.6, lw=0, label="samples")
+
+
+def trails(data, x, title):
+    """The ways x (S, N, 2) of N points, over data (M, 2); a dot where each ends."""
+    fig, ax = _plane(title)
+    ax.scatter(*data.T, s=3, color=GREY, alpha=0.4, lw=0)
+    ax.plot(x[..., 0], x[..., 1], color=BLUE, lw=0.6, alpha=0.6)
+    ax.scatter(*x[-1].T, s=14, color=ORANGE, zorder=3)
     return fig
