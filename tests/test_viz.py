@@ -171,3 +171,34 @@ def test_pictures_need_no_pyplot(tmp_path):
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "tape.png")], check=True)
+
+
+SHAPES = {"images": (6, 4, 4, 1), "curves": (6, 20, 1), "points": (30, 2), "numbers": (30, 1)}
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_samples_of_every_kind_have_a_picture(kind, rng, tmp_path):
+    x = rng.uniform(-1, 1, SHAPES[kind])
+    fig = viz.samples(x, 3, "some")
+    assert fig.axes[0].get_title() == "some"
+    if kind == "points":
+        np.testing.assert_array_equal(fig.axes[0].collections[0].get_offsets(), x)
+    if kind == "numbers":
+        heights = [bar.get_height() * bar.get_width() for bar in fig.axes[0].patches]
+        assert sum(heights) == pytest.approx(1)
+    frames, path = [(2, x), (1, x / 2), (0, x / 4)], tmp_path / "a.gif"
+    if kind == "numbers":
+        with pytest.raises(ValueError, match="no animation of numbers"):
+            viz.animate_samples(path, frames, 3)
+    else:
+        viz.animate_samples(path, frames, 3)
+        frames = ImageSequence.Iterator(Image.open(path))
+        shown = [np.asarray(frame.convert("L")) for frame in frames]
+        assert len(shown) >= 3
+        assert np.abs(shown[0].astype(int) - shown[1]).max() > 50
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 3), (2, 2, 2, 2, 1)])
+def test_samples_without_a_picture_are_refused(shape):
+    with pytest.raises(ValueError, match=r"no picture of samples of shape"):
+        viz.samples(np.zeros(shape), 3)

@@ -60,8 +60,10 @@ def run(args):
     if args.out.suffix == ".npy":
         np.save(args.out, frames[-1][1])
     elif args.out.suffix == ".gif":
-        animate = viz.animate if frames[-1][1].ndim == 4 else viz.animate_curves
-        animate(args.out, frames, columns)
+        try:
+            viz.animate_samples(args.out, frames, columns)
+        except ValueError as error:
+            raise ConfigError(f"--out {args.out}: {error}") from error
     else:
         title = f"{args.n} samples of {args.folder}, seed {args.seed}"
         viz.save(viz.samples(frames[-1][1], columns, title), args.out)

@@ -10,10 +10,6 @@ from .line import against_densities, noising_numbers, paths, schedule
 from .maps import embedding
 from .pictures import animate, grid, loss_curve, mosaic, noising, over_steps
 from .plane import field, over, over_lines, scatter, side_by_side, trails
+from .samples import animate_samples, samples
 from .style import save
 from .tape import draw
-
-
-def samples(x, columns, title=""):
-    """A picture of samples, whatever they are: images (N, H, W, C) or curves (N, L, 1)."""
-    return (grid if x.ndim == 4 else curve_grid)(x, columns, title)

@@ -67,6 +67,30 @@ def over(data, samples, title):
     return fig
 
 
+def dots(samples, title):
+    """Samples (N, 2) alone."""
+    fig, ax = _plane(title)
+    ax.scatter(*samples.T, s=6, color=ORANGE, alpha=0.7, lw=0)
+    return fig
+
+
+def animate_points(path, frames, seconds=4.0, hold=1.5):
+    """Write a GIF of (t, points (N, 2)) frames; the last one is held for `hold` seconds."""
+    from matplotlib.animation import PillowWriter
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    fps = max(1, round(len(frames) / seconds))
+    fig, ax = _plane("the reverse process")
+    FigureCanvasAgg(fig)
+    cloud = ax.scatter(*frames[0][1].T, s=6, color=ORANGE, alpha=0.7, lw=0)
+    writer = PillowWriter(fps=fps)
+    with writer.saving(fig, str(path), dpi=70):
+        for t, points in [*frames, *frames[-1:] * round(hold * fps)]:
+            cloud.set_offsets(points)
+            ax.set_title(f"the reverse process, $t={t}$", fontsize=11)
+            writer.grab_frame()
+
+
 def side_by_side(data, sets, columns=3):
     """A panel for each {title: samples (N, 2)} over data (M, 2), all with the data's limits."""
     rows = -(-len(sets) // columns)
