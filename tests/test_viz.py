@@ -192,8 +192,8 @@ def test_samples_of_every_kind_have_a_picture(kind, rng, tmp_path):
             viz.animate_samples(path, frames, 3)
     else:
         viz.animate_samples(path, frames, 3)
-        frames = ImageSequence.Iterator(Image.open(path))
-        shown = [np.asarray(frame.convert("L")) for frame in frames]
+        with Image.open(path) as file:
+            shown = [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(file)]
         assert len(shown) >= 3
         assert np.abs(shown[0].astype(int) - shown[1]).max() > 50
 

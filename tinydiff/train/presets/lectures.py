@@ -1,0 +1,111 @@
+"""What the lectures have beside diffusion: functions, classes, codes, games, energies, maps."""
+
+from ..autoencoder import AutoencoderSettings
+from ..classify import Classification
+from ..energy import EnergyModel
+from ..gan import Gan
+from ..neighbours import NeighbourMap
+from ..regression import Regression
+from ..vae import Vae
+
+LECTURES = (
+    Vae(
+        name="vae",
+        about="variational autoencoder of digits, 8 latent numbers; half a minute on 2 cores",
+        steps=2500,
+    ),
+    Vae(
+        name="vae-plane",
+        about="the same with 2 latent numbers, to look at",
+        task="vae",
+        latent=2,
+        steps=2500,
+    ),
+    Gan(
+        name="gan",
+        about="WGAN-GP on a ring of 8 Gaussians; half a minute",
+        steps=1500,
+    ),
+    Gan(
+        name="gan-ns",
+        about="the same networks in the first, non-saturating game, which may lose a mode",
+        task="gan",
+        objective="non-saturating",
+        steps=1500,
+    ),
+    EnergyModel(
+        name="energy",
+        about="energy of two moons by denoising score matching, log Z by two routes; half a minute",
+        steps=2000,
+    ),
+    NeighbourMap(
+        name="tsne",
+        about="all digits in the plane by t-SNE (method: sne, conditional-sne); some 10 seconds",
+    ),
+    Regression(
+        name="regression",
+        about="a wave learned from noisy values by an MLP, beside least squares; seconds",
+        steps=1000,
+    ),
+    Regression(
+        name="regression-linear",
+        about="the lecture's line w x + b by gradient descent, which ends at the least squares",
+        task="regression",
+        truth="line",
+        model="linear",
+        steps=100,
+        lr=0.3,
+        ema=0.0,
+    ),
+    Classification(
+        name="boundary",
+        about="an MLP draws the boundary of two spiral arms (data: moons, circles, blobs); seconds",
+        data="spiral",
+        noise=0.05,
+        batch=256,
+        lr=5e-3,
+        steps=2000,
+    ),
+    AutoencoderSettings(
+        name="autoencoder",
+        about="digits through 8 numbers and back by MLPs, beside 8 principal axes; half a minute",
+        steps=2000,
+    ),
+    AutoencoderSettings(
+        name="autoencoder-linear",
+        about="the same without hidden layers, which ends at the principal axes",
+        task="autoencoder",
+        layers=0,
+        batch=1438,  # all rows
+        lr=3e-2,
+        steps=2000,
+    ),
+    Vae(
+        name="vae-conv",
+        about="the VAE of digits with convolutions, and a seventh of the weights; a minute",
+        task="vae",
+        network="conv",
+        hidden=16,
+        lr=3e-3,
+        steps=2500,
+    ),
+    Gan(
+        name="gan-digits",
+        about="WGAN-GP on digits by MLPs, judged as a diffusion model's samples are; 3 minutes",
+        task="gan",
+        data="digits",
+        penalty=10.0,
+        latent=16,
+        hidden=256,
+        layers=2,
+        batch=192,
+        lr=1e-3,
+        ema=0.995,
+        steps=6000,
+    ),
+    Classification(
+        name="classifier",
+        about="convolutional network on digits, what its layers see; under a minute",
+        steps=600,
+    ),
+)
