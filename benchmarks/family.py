@@ -54,7 +54,7 @@ def learner(family, seed):
     chosen, data = settings()[family].changed({"seed": seed}), load("blobs")
     if isinstance(chosen, Gan):
         return GanLearner(chosen, data)
-    return VaeLearner(chosen, data) if isinstance(chosen, Vae) else Trainer(chosen, data.x)
+    return VaeLearner(chosen, data) if isinstance(chosen, Vae) else Trainer(chosen, data)
 
 
 def parameters(learner):

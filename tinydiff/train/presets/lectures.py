@@ -11,7 +11,7 @@ from ..vae import Vae
 LECTURES = (
     Vae(
         name="vae",
-        about="variational autoencoder of digits, 8 latent numbers; half a minute on 2 cores",
+        about="variational autoencoder of digits by MLPs, 8 latent numbers",
         steps=2500,
     ),
     Vae(
@@ -23,33 +23,33 @@ LECTURES = (
     ),
     Gan(
         name="gan",
-        about="WGAN-GP on a ring of 8 Gaussians; half a minute",
+        about="WGAN-GP on a ring of 8 Gaussians",
         steps=1500,
     ),
     Gan(
         name="gan-ns",
-        about="the same networks in the first, non-saturating game, which may lose a mode",
+        about="the same networks in the first, non-saturating game",
         task="gan",
         objective="non-saturating",
         steps=1500,
     ),
     EnergyModel(
         name="energy",
-        about="energy of two moons by denoising score matching, log Z by two routes; half a minute",
+        about="energy of two moons by denoising score matching, log Z by two routes",
         steps=2000,
     ),
     NeighbourMap(
         name="tsne",
-        about="all digits in the plane by t-SNE (method: sne, conditional-sne); some 10 seconds",
+        about="all digits in the plane by t-SNE (method: sne, conditional-sne)",
     ),
     Regression(
         name="regression",
-        about="a wave learned from noisy values by an MLP, beside least squares; seconds",
+        about="a wave learned from noisy values by an MLP, beside least squares",
         steps=1000,
     ),
     Regression(
         name="regression-linear",
-        about="the lecture's line w x + b by gradient descent, which ends at the least squares",
+        about="the lecture's line w x + b by gradient descent",
         task="regression",
         truth="line",
         model="linear",
@@ -59,7 +59,7 @@ LECTURES = (
     ),
     Classification(
         name="boundary",
-        about="an MLP draws the boundary of two spiral arms (data: moons, circles, blobs); seconds",
+        about="an MLP between two spiral arms (data: moons, circles, blobs)",
         data="spiral",
         noise=0.05,
         batch=256,
@@ -68,12 +68,12 @@ LECTURES = (
     ),
     AutoencoderSettings(
         name="autoencoder",
-        about="digits through 8 numbers and back by MLPs, beside 8 principal axes; half a minute",
+        about="digits through 8 numbers and back by MLPs",
         steps=2000,
     ),
     AutoencoderSettings(
         name="autoencoder-linear",
-        about="the same without hidden layers, which ends at the principal axes",
+        about="the same without hidden layers",
         task="autoencoder",
         layers=0,
         batch=1438,  # all rows
@@ -82,7 +82,7 @@ LECTURES = (
     ),
     Vae(
         name="vae-conv",
-        about="the VAE of digits with convolutions, and a seventh of the weights; a minute",
+        about="the VAE of digits with convolutions",
         task="vae",
         network="conv",
         hidden=16,
@@ -91,7 +91,7 @@ LECTURES = (
     ),
     Gan(
         name="gan-digits",
-        about="WGAN-GP on digits by MLPs, judged as a diffusion model's samples are; 3 minutes",
+        about="WGAN-GP on digits by MLPs",
         task="gan",
         data="digits",
         penalty=10.0,
@@ -105,7 +105,7 @@ LECTURES = (
     ),
     Classification(
         name="classifier",
-        about="convolutional network on digits, what its layers see; under a minute",
+        about="convolutional network on digits, and what its layers see",
         steps=600,
     ),
 )

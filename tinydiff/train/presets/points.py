@@ -5,7 +5,7 @@ from ..config import Config
 POINTS = (
     Config(
         name="two_gaussians",
-        about="ch327's numbers around -2 and 2, its schedule mended; densities beside exact ones",
+        about="an MLP on ch327's numbers around -2 and 2, its schedule mended",
         data="two_gaussians",
         model="mlp",
         net={"d": 1},
@@ -21,7 +21,7 @@ POINTS = (
     ),
     Config(
         name="moons",
-        about="an MLP DDPM of two moons in the plane; under a minute",
+        about="an MLP on two moons in the plane",
         data="moons",
         model="mlp",
         net={"unit": 0.2},
