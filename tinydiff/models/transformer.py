@@ -23,7 +23,8 @@ from .unet import zeroed
 class Block(Module):
     """x -> y + mlp(norm2(y)),  y = x + attend(norm1(x))         x: (N, L, d) -> (N, L, d)
 
-    mlp: Linear(d, 4d), ReLU, Linear(4d, d). Dropout thins out what each branch adds.
+    mlp: Linear(d, 4d), ReLU, Linear(4d, d). Dropout thins out what each branch adds. causal: a
+    token attends to itself and those before it.
     """
 
     def __init__(self, d, heads, dropout, *, rng):
@@ -32,8 +33,8 @@ class Block(Module):
         self.widen, self.narrow = Linear(d, 4 * d, rng=rng), Linear(4 * d, d, rng=rng)
         self.drop = Dropout(dropout, rng=rng)
 
-    def forward(self, x):
-        x = x + self.drop(self.attend(self.norm1(x)))
+    def forward(self, x, causal=False):
+        x = x + self.drop(self.attend(self.norm1(x), causal=causal))
         return x + self.drop(self.narrow(relu(self.widen(self.norm2(x)))))
 
 
@@ -43,20 +44,22 @@ class Transformer(Module):
     t: 1 ... T, an int, or ints (N,) on the host or on the device of xt. n: points of a curve; d:
     size of a token; time: "table", a learned vector for each t, or "waves", a linear map of
     sines and cosines of t, which times close to each other share. outputs: channels of the result,
-    2 for a model that gives a learned variance as well. The defaults are the lab's: 842,241
-    parameters. rng: np.random.Generator of the initial weights, and of the dropout's masks.
+    2 for a model that gives a learned variance as well; inputs: those of xt, more than 1 where a
+    point is a vector. The defaults are the lab's: 842,241 parameters. rng: np.random.Generator of
+    the initial weights, and of the dropout's masks.
 
     The position table starts as N(0, 1), like every Embedding; the last layer at 0, so that a fresh
     model predicts 0, and the loss of eps starts at 1.
     """
 
     def __init__(
-        self, n=100, T=150, d=128, heads=4, blocks=4, dropout=0.01, time="table", outputs=1, *, rng
-    ):
+        self, n=100, T=150, d=128, heads=4, blocks=4, dropout=0.01, time="table", outputs=1,
+        inputs=1, *, rng,
+    ):  # fmt: skip
         if time not in ("table", "waves"):
             raise ValueError(f"time is 'table' or 'waves', got {time!r}")
         self.time, self.d = time, d
-        self.embed = Linear(1, d, rng=rng)
+        self.embed = Linear(inputs, d, rng=rng)
         self.position = Parameter(rng.standard_normal((n, d)))
         self.table = Embedding(T, d, rng=rng) if time == "table" else None
         self.waves = Linear(d, d, rng=rng) if time == "waves" else None
@@ -65,9 +68,9 @@ class Transformer(Module):
         self.norm, self.last = LayerNorm(d), zeroed(Linear(d, outputs, rng=rng))
 
     def forward(self, xt, t):
-        n = self.position.shape[0]
-        if xt.ndim != 3 or xt.shape[1:] != (n, 1):
-            raise ValueError(f"this Transformer needs curves (N, {n}, 1), got {xt.shape}")
+        n, inputs = self.position.shape[0], self.embed.W.shape[0]
+        if xt.ndim != 3 or xt.shape[1:] != (n, inputs):
+            raise ValueError(f"this Transformer needs curves (N, {n}, {inputs}), got {xt.shape}")
         t = on_device_of(t, xt)
         e = self.table(t - 1) if self.waves is None else self.waves(sinusoidal(t, self.d))
         e = reshape(self.when(relu(e)), (xt.shape[0], 1, self.d))  # the same for every token
