@@ -5,6 +5,7 @@ from .config import Config
 from .energy import EnergyModel
 from .gan import Gan
 from .neighbours import NeighbourMap
+from .text import Text
 from .vae import Vae
 
 _DIGITS = Config(
@@ -96,6 +97,11 @@ _ALL = (
         name="energy",
         about="energy of two moons by denoising score matching, log Z by two routes; half a minute",
         steps=2000,
+    ),
+    Text(
+        name="text",
+        about="diffusion of characters beside an autoregressive twin, on tinydiff's documentation",
+        steps=1500,
     ),
     NeighbourMap(
         name="tsne",

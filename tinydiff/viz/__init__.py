@@ -10,3 +10,4 @@ from .pictures import animate, grid, loss_curve, mosaic, noising
 from .plane import field, over_lines, scatter
 from .style import save
 from .tape import draw
+from .text import rounding
