@@ -18,8 +18,9 @@ Train a model, sample from it, judge the samples, draw pictures.
 
 A folder holds one run: config.json (all settings), metrics.csv (a row for each step),
 checkpoint.npz, report.json, loss.png and the pictures of its kind, such as forward.png, samples.png
-and reverse.gif of a diffusion model, or samples.txt of text. The exit status is 0 if every bar of the report is met, 1 if
-one is not or something failed, 2 if the command makes no sense, 130 if it was interrupted.
+and reverse.gif of a diffusion model, or samples.txt of text. The exit status is 0 if every bar of
+the report is met, 1 if one is not or something failed, 2 if the command makes no sense, 130 if it
+was interrupted.
 """
 
 

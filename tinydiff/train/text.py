@@ -31,8 +31,8 @@ PROTOCOL = (
     "first character is as unknown to it. Both saw the same rows in the same steps. Unigram: the "
     "frequencies in the train rows, one added to each count. Rounding: share of the characters "
     "whose vectors are nearest to the predicted x_0 at x_t; by t in rounding.csv, with the share "
-    "nearest to x_t itself. Known words: whole words (letters "
-    f"between two other characters) that the train rows have as well, of {SAMPLES} samples."
+    "nearest to x_t itself. Known words: whole words of "
+    f"three letters or more that the train rows have as well, of {SAMPLES} samples."
 )
 
 
@@ -170,8 +170,8 @@ def report(learner, test):
     blocks = {"diffusion": made, "autoregression": written, "held-out text": test.x}
     figures = [
         *likelihoods(found, nats, -log_p[test.x].mean(), test.levels),
-        *(Figure(f"rounding at t = {times[k]}", shares[0, k]) for k in range(5, TIMES, 5)),
         Figure("rounding at t = 1", shares[0, 0], (">=", 0.99)),
+        *(Figure(f"rounding at t = {times[k]}", shares[0, k]) for k in range(5, TIMES, 5)),
         *(Figure(f"known words: {who}", known(rows, learner.data)) for who, rows in blocks.items()),
         Figure("parameters: diffusion", model.flat.data.size),
         Figure("parameters: autoregression", twin.flat.data.size),
@@ -186,7 +186,7 @@ def report(learner, test):
 
 def likelihoods(found, nats, unigram, V):
     """The Figures in nats per character: the Bound `found` beside -log p of the other models."""
-    parts = {name: 0.0 for name in ("L_0", "KL", "L_T")}
+    parts = dict.fromkeys(("L_0", "KL", "L_T"), 0.0)
     for row in found.table():
         if row["term"] in parts:
             parts[row["term"]] += row["nats"] / found.dims
@@ -230,9 +230,12 @@ def denoised(model, process, n, steps, rng):
 
 
 def words(ids, alphabet):
-    """The whole words in rows of ids: letters between two characters that are none."""
+    """The whole words in rows of ids: three letters or more between two characters that are none.
+
+    Most texts of one or two letters are words of some formula.
+    """
     rows = ("".join(alphabet[k] for k in row) for row in ids)
-    return [word for row in rows for word in re.findall("(?<=[^a-z])[a-z]+(?=[^a-z])", row)]
+    return [word for row in rows for word in re.findall("(?<=[^a-z])[a-z]{3,}(?=[^a-z])", row)]
 
 
 def known(ids, data):
