@@ -43,6 +43,10 @@ def test_recipes_tell_the_truth(name):
         assert (data.name, data.levels) == (name, recipe.levels)
         assert (data.source, data.licence) == (recipe.source, recipe.licence)
         assert np.isfinite(data.x).all()
+        if recipe.alphabet:  # ids of characters, which have no scale
+            assert (data.x.min(), data.x.max()) == (0, len(recipe.alphabet) - 1)
+            assert data.alphabet == recipe.alphabet and recipe.levels == len(recipe.alphabet)
+            continue
         assert np.abs(data.x).max() <= 1 or name == "two_gaussians"
         if recipe.levels:
             k = (data.x + 1) * (recipe.levels - 1) / 2
