@@ -53,7 +53,7 @@ def test_rows_are_the_corpus_and_no_test_row_shares_a_place_with_a_train_row():
     assert not train & test
     assert places["test"].size == len(test), "test rows do not overlap each other"
     assert 0.08 < len(test) / len(ids) < 0.1
-    assert 0.98 < len(train | test) / len(ids)
+    assert len(train | test) / len(ids) > 0.98
 
 
 def test_no_test_row_is_a_train_text():

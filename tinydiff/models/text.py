@@ -34,14 +34,18 @@ from ..ops import embedding, logsumexp, matmul, mean, reshape, softmax, sqrt, sq
 from ..tensor import no_grad
 from .transformer import Transformer
 
+REACH = 2
+
 
 class TextDenoiser(Module):
     """model(xt, t): E[x_0 | x_t] for the noisy vectors xt (N, n, C) of n characters.
 
     It is the mean of the vectors under softmax(network(xt, t) + pull_t xt . E_k). The network, a
     Transformer, starts at 0: then the softmax is exact for characters that are independent and
-    equally frequent, and how they are not is what is left to learn. V: characters of the alphabet;
-    process: that of xt; channels: C; d, heads, blocks: those of the Transformer.
+    equally frequent, and how they are not is what is left to learn. Its tokens are made of REACH
+    neighbours on both sides, as attention is slow to find out which places are next to each other.
+    V: characters of the alphabet; process: that of xt; channels: C; d, heads, blocks: those of the
+    Transformer.
     """
 
     buffers = ("pull",)
@@ -50,7 +54,7 @@ class TextDenoiser(Module):
         self.vectors = Embedding(V, channels, rng=rng)
         self.network = Transformer(
             n, process.T, d, heads, blocks, dropout=0, time="waves", outputs=V, inputs=channels,
-            rng=rng,
+            reach=REACH, rng=rng,
         )  # fmt: skip
         self.pull = to_device_of(pull(process).astype(np.float32), self.flat.data)
 

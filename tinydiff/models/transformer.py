@@ -6,6 +6,7 @@ seen as a whole wherever it stands. Sources: nus-l8, first lab; Vaswani et al. 2
 """
 
 from ..nn import (
+    Conv1d,
     Dropout,
     Embedding,
     LayerNorm,
@@ -45,8 +46,9 @@ class Transformer(Module):
     size of a token; time: "table", a learned vector for each t, or "waves", a linear map of
     sines and cosines of t, which times close to each other share. outputs: channels of the result,
     2 for a model that gives a learned variance as well; inputs: those of xt, more than 1 where a
-    point is a vector. The defaults are the lab's: 842,241 parameters. rng: np.random.Generator of
-    the initial weights, and of the dropout's masks.
+    point is a vector; reach: a token is made of its point and of so many on both sides of it. The
+    defaults are the lab's: 842,241 parameters. rng: np.random.Generator of the initial weights, and
+    of the dropout's masks.
 
     The position table starts as N(0, 1), like every Embedding; the last layer at 0, so that a fresh
     model predicts 0, and the loss of eps starts at 1.
@@ -54,12 +56,15 @@ class Transformer(Module):
 
     def __init__(
         self, n=100, T=150, d=128, heads=4, blocks=4, dropout=0.01, time="table", outputs=1,
-        inputs=1, *, rng,
+        inputs=1, reach=0, *, rng,
     ):  # fmt: skip
         if time not in ("table", "waves"):
             raise ValueError(f"time is 'table' or 'waves', got {time!r}")
         self.time, self.d = time, d
-        self.embed = Linear(inputs, d, rng=rng)
+        self.embed = (
+            Conv1d(inputs, d, 2 * reach + 1, padding=reach, rng=rng) if reach
+            else Linear(inputs, d, rng=rng)
+        )  # fmt: skip
         self.position = Parameter(rng.standard_normal((n, d)))
         self.table = Embedding(T, d, rng=rng) if time == "table" else None
         self.waves = Linear(d, d, rng=rng) if time == "waves" else None
@@ -68,7 +73,7 @@ class Transformer(Module):
         self.norm, self.last = LayerNorm(d), zeroed(Linear(d, outputs, rng=rng))
 
     def forward(self, xt, t):
-        n, inputs = self.position.shape[0], self.embed.W.shape[0]
+        n, inputs = self.position.shape[0], self.embed.W.shape[-2]
         if xt.ndim != 3 or xt.shape[1:] != (n, inputs):
             raise ValueError(f"this Transformer needs curves (N, {n}, {inputs}), got {xt.shape}")
         t = on_device_of(t, xt)
