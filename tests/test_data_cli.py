@@ -64,6 +64,12 @@ def test_info_of_a_set_that_is_here(capsys):
     assert "searched" not in text
 
 
+def test_info_of_a_text_shows_its_alphabet(capsys):
+    text = said(capsys, "info text")
+    assert "8491 to train, 224 to test" in text
+    assert text.count("ids of the 50 characters '\\n abc") == 2
+
+
 def test_info_of_a_set_that_is_not_here(bare, capsys):
     text = said(capsys, "info mnist")
     for part in ("60000 to train", "256", "LeCun", "CC BY-SA 3.0", "no: MNIST is not on this mach"):

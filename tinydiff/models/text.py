@@ -109,7 +109,8 @@ def loss(model, process, ids, t, eps, rows):
 def terms(model, process, ids, noise, ts=None):
     """The Bound on -log p(w) of texts ids (N, n); its dims are n, so bits are per character.
 
-    noise: np.random.Generator; ts: as in `bound.terms`, whatever they are L_0 is evaluated.
+    noise: np.random.Generator; ts: None for every t, or the (t, weight) of a t sampler, as in
+    `bound.terms`; L_0 is evaluated for every row in either case.
     """
     with no_grad():
         x0 = model.embed(ids).data
