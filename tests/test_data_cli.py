@@ -67,7 +67,7 @@ def test_info_of_a_set_that_is_here(capsys):
 def test_info_of_a_text_shows_its_alphabet(capsys):
     text = said(capsys, "info text")
     assert "8491 to train, 224 to test" in text
-    assert text.count("ids of the 50 characters '\\n abc") == 2
+    assert text.count('ids of the 50 characters "\\n abc') == 2
 
 
 def test_info_of_a_set_that_is_not_here(bare, capsys):
