@@ -21,9 +21,9 @@ from .report import Figure
 from .settings import Settings
 from .shards import Shards, shards_for
 
-DRAWS = 40  # of t for each held-out row
+DRAWS = 20  # of t for each held-out row
 TIMES = 21  # at which rounding is looked at
-SAMPLES, PRINTED = 100, 20
+SAMPLES, PRINTED = 50, 20
 PROTOCOL = (
     "Held-out rows of 64 characters, averaged weights, nats per character. Diffusion: the bound on "
     f"-log p of a whole row, L_0 and L_T of each row and {DRAWS} of the other terms, drawn evenly "
