@@ -31,6 +31,7 @@ ROWS_AND_SHAPES = {
     "gmm": ((4000, 1000), (100, 1)),
     **dict.fromkeys(("moons", "circles", "swiss_roll", "spiral", "blobs"), ((8000, 2000), (2,))),
     "two_gaussians": ((400, 400), (1,)),
+    "text": ((8491, 224), (64,)),
 }
 
 

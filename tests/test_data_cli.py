@@ -43,6 +43,10 @@ def test_recipes_tell_the_truth(name):
         assert (data.name, data.levels) == (name, recipe.levels)
         assert (data.source, data.licence) == (recipe.source, recipe.licence)
         assert np.isfinite(data.x).all()
+        if recipe.alphabet:  # ids of characters, which have no scale
+            assert (data.x.min(), data.x.max()) == (0, len(recipe.alphabet) - 1)
+            assert data.alphabet == recipe.alphabet and recipe.levels == len(recipe.alphabet)
+            continue
         assert np.abs(data.x).max() <= 1 or name == "two_gaussians"
         if recipe.levels:
             k = (data.x + 1) * (recipe.levels - 1) / 2
@@ -58,6 +62,12 @@ def test_info_of_a_set_that_is_here(capsys):
     ):  # fmt: skip
         assert part in text
     assert "searched" not in text
+
+
+def test_info_of_a_text_shows_its_alphabet(capsys):
+    text = said(capsys, "info text")
+    assert "8491 to train, 224 to test" in text
+    assert text.count('ids of the 50 characters "\\n abc') == 2
 
 
 def test_info_of_a_set_that_is_not_here(bare, capsys):

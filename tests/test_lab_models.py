@@ -17,7 +17,7 @@ def size(model):
 
 def transformer(rng, **options):
     """A tiny one whose last layer is awake: fresh, it is 0 whatever goes in."""
-    model = Transformer(**CURVES, **options, rng=rng)
+    model = Transformer(**CURVES | options, rng=rng)
     model.last.W.data[...] = rng.standard_normal(model.last.W.shape)
     return model
 
@@ -63,6 +63,20 @@ def test_fourier_features_see_small_differences(rng):
     )
     plain = transformer(rng)
     assert plain.features(x) is x
+
+
+@pytest.mark.parametrize("reach", [0, 1, 2])
+def test_a_token_is_made_of_the_points_within_its_reach(reach, rng):
+    """Points of two numbers; without blocks, nothing else brings tokens together."""
+    model = transformer(rng, inputs=2, reach=reach, outputs=3, blocks=0)
+    x = rng.standard_normal((1, 6, 2), dtype=np.float32)
+    before = model(x, 2).numpy()
+    assert before.shape == (1, 6, 3)
+    for i in range(6):
+        changed = x.copy()
+        changed[0, i, 1] += 1
+        moved = np.abs(model(changed, 2).numpy() - before).max(axis=(0, 2)) > 1e-4
+        np.testing.assert_array_equal(moved, np.abs(np.arange(6) - i) <= reach)
 
 
 def test_the_unet_has_the_labs_parameters(rng):

@@ -80,6 +80,9 @@ def _contents(name):
     found = {}
     for split in ("train", "test"):
         data = load(name, split)
+        if data.alphabet:
+            found[split] = f"ids of the {data.levels} characters {data.alphabet!r}"
+            continue
         low, high = data.x.min(), data.x.max()
         mean, std = (f(data.x, dtype=np.float64) for f in (np.mean, np.std))
         counts = ", ".join(f"{k}: {n}" for k, n in zip(*np.unique(data.y, return_counts=True)))

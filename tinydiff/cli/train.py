@@ -12,13 +12,14 @@ Train a model, sample from it, judge the samples, draw pictures.
   tinydiff train --steps 200 --out runs/try  a shorter training, elsewhere
   tinydiff train --config my.toml            settings from a file (any of those in config.json)
   tinydiff train --resume                    go on where Ctrl-C stopped it
-  tinydiff train gan                         another kind: vae, energy, classifier, ...
+  tinydiff train gan                         another kind: vae, energy, classifier, text, ...
   tinydiff train --list                      the presets
 
 A folder holds one run: config.json (all settings), metrics.csv (a row for each step),
 checkpoint.npz, report.json, loss.png and the pictures of its kind, such as forward.png, samples.png
-and reverse.gif of a diffusion model. The exit status is 0 if every bar of the report is met, 1 if
-one is not or something failed, 2 if the command makes no sense, 130 if it was interrupted.
+and reverse.gif of a diffusion model, or samples.txt of text. The exit status is 0 if every bar of
+the report is met, 1 if one is not or something failed, 2 if the command makes no sense, 130 if it
+was interrupted.
 """
 
 
@@ -83,6 +84,8 @@ def run(args):
         print(f"Stopped, with a checkpoint. Go on: tinydiff train --resume --out {folder}")
         return 130
     print(as_table(report))
+    if (samples := folder / "samples.txt").is_file():
+        print(f"\n{samples.read_text()}", end="")
     print(f"\n{folder}: {', '.join(sorted(f.name for f in folder.iterdir()))}")
     failed = sum(figure.ok is False for figure in report)
     if failed:

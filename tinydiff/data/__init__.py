@@ -1,4 +1,4 @@
-"""Data sets: arrays in [-1, 1], channels last, with their levels, source and licence.
+"""Data sets: arrays in [-1, 1], channels last, with their levels, source and licence; and a text.
 
 Nothing here touches the network, except `openml.fetch`, which `tinydiff data fetch` calls.
 """

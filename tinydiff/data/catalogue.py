@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from ..backend.errors import DatasetNotFound
-from . import installed, labcurves, mnist, own, points
+from . import installed, labcurves, mnist, own, points, text
 from .dataset import Dataset, scaled
 
 RECIPES = {
     recipe.name: recipe
-    for module in (installed, mnist, labcurves, points)
+    for module in (installed, mnist, labcurves, points, text)
     for recipe in module.RECIPES
 }
 
@@ -32,12 +32,13 @@ def load(name="digits", split="train", *, root=None, limit=None, seed=0):
     known = recipe(name)
     values, labels = known.read(split, root, seed)
     return Dataset(
-        x=scaled(values[:limit], known.levels),
+        x=values[:limit] if known.alphabet else scaled(values[:limit], known.levels),
         y=labels[:limit].astype(np.int64),
         name=known.name,
         levels=known.levels,
         source=known.source,
         licence=known.licence,
+        alphabet=known.alphabet,
     )
 
 

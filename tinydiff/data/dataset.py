@@ -15,6 +15,7 @@ class Dataset:
     of x can take (0: a continuum), which is what bits per dimension of a density must be judged by.
 
     One set is not squeezed into [-1, 1]: two_gaussians keeps the scale of the chapter it is from.
+    And characters have no scale: x of a text is (N, L) int64, places in its `alphabet`.
     """
 
     x: np.ndarray
@@ -23,6 +24,7 @@ class Dataset:
     levels: int
     source: str
     licence: str
+    alphabet: str = ""  # of a text: its characters, the k-th of which is id k
 
     def __len__(self):
         return len(self.x)
@@ -40,7 +42,8 @@ class Recipe:
     x themselves, and its labels (N,). where() says in a few words where the data is on this
     machine, None if it is not. fetch() gets it, and returns where it lies now; None: it is always
     here. searched() names the places where files of it are looked for.
-    get: the command line that gets it, where that is not `tinydiff data fetch NAME`.
+    get: the command line that gets it, where that is not `tinydiff data fetch NAME`. alphabet: of a
+    text, as in Dataset; its values are ids then, and stay so.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Recipe:
     fetch: Callable | None = None
     searched: Callable = tuple
     get: str = ""
+    alphabet: str = ""
 
 
 def scaled(values, levels):

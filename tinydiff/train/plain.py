@@ -15,8 +15,8 @@ from .shards import one_thread_each
 def run(learner, folder, saved=None, *, measure, what, protocol, versions=None, show):
     """Train the Learner in `folder`, from the checkpoint `saved` on if given, and report.
 
-    measure(): the report's Figures, of the trained learner, and {file name: matplotlib Figure}.
-    what: the loss, in words, for its picture. Returns the Figures, or None if interrupted.
+    measure(): the report's Figures, of the trained learner, and {file name: matplotlib Figure, or
+    text}. what: the loss, in words, for its picture. Returns the Figures, or None if interrupted.
     """
     clock = Clock()
     write_config(folder, learner.settings, versions)
@@ -34,6 +34,9 @@ def run(learner, folder, saved=None, *, measure, what, protocol, versions=None, 
         metrics = columns(folder / "metrics.csv")
         pictures = {"loss.png": viz.loss_curve(metrics["step"], metrics["loss"], what)} | pictures
         for name, picture in pictures.items():
-            viz.save(picture, folder / name)
+            if isinstance(picture, str):
+                (folder / name).write_text(picture)
+            else:
+                viz.save(picture, folder / name)
     write_json(folder / "report.json", as_dict(report, protocol) | {"seconds": clock.seconds})
     return report

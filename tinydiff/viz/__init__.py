@@ -13,3 +13,4 @@ from .plane import field, over, over_lines, scatter, side_by_side, trails
 from .samples import animate_samples, samples
 from .style import save
 from .tape import draw
+from .text import rounding

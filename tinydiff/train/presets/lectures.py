@@ -6,6 +6,7 @@ from ..energy import EnergyModel
 from ..gan import Gan
 from ..neighbours import NeighbourMap
 from ..regression import Regression
+from ..text import Text
 from ..vae import Vae
 
 LECTURES = (
@@ -37,6 +38,11 @@ LECTURES = (
         name="energy",
         about="energy of two moons by denoising score matching, log Z by two routes",
         steps=2000,
+    ),
+    Text(
+        name="text",
+        about="diffusion of characters, and an autoregressive twin",
+        steps=1500,
     ),
     NeighbourMap(
         name="tsne",
