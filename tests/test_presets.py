@@ -13,6 +13,7 @@ from tinydiff.train.gan import GanLearner
 from tinydiff.train.presets import PRESETS
 from tinydiff.train.presets.expected import EXPECTED
 from tinydiff.train.regression import RegressionLearner
+from tinydiff.train.text import TextLearner
 from tinydiff.train.vae import VaeLearner
 
 LEARNERS = {
@@ -21,6 +22,7 @@ LEARNERS = {
     "energy": lambda s: EnergyLearner(s, load("moons")),
     "regression": RegressionLearner,
     "classifier": lambda s: ClassifierLearner(s, rows(s, "train")),
+    "text": lambda s: TextLearner(s, load(s.data)),
     "autoencoder": lambda s: AutoencoderLearner(s, load(s.data)),
 }
 

@@ -25,12 +25,22 @@ et al. 2022 (vectors of one length, x_0_hat the mean of a softmax); Gulrajani an
 
 import numpy as np
 
-from ..backend import device_of, standard_normal, to_device_of, to_host
+from ..backend import device_of, standard_normal, to_device_of, to_host, xp_of
 from ..diffusion import bound
 from ..diffusion.estimate import Bound
-from ..diffusion.process import cast
 from ..nn import Embedding, Module, on_device_of
-from ..ops import embedding, logsumexp, matmul, mean, reshape, softmax, sqrt, square, sum
+from ..ops import (
+    embedding,
+    log_softmax,
+    matmul,
+    mean,
+    reshape,
+    softmax,
+    sqrt,
+    square,
+    sum,
+    where,
+)
 from ..tensor import no_grad
 from .transformer import Transformer
 
@@ -87,10 +97,11 @@ def pull(process):
     return process.snr / process.alphas_bar**0.5
 
 
-def rounding(model, process, x0, x1):
-    """-log p(w_i | x_1) of each character, (N, n) nats; x0 = E[w]. Arrays or Tensors."""
-    own = sum(x1 * x0, axis=-1) * cast(pull(process)[1], x0)
-    return logsumexp(model.log_likelihood(x1, 1), axis=-1) - own
+def rounding(model, ids, x1):
+    """-log p(w_i | x_1) of each character of ids (N, n), in nats: (N, n). x1: array or Tensor."""
+    log_p = log_softmax(model.log_likelihood(x1, 1))
+    own = reshape(ids, (*ids.shape, 1)) == xp_of(ids).arange(log_p.shape[-1])
+    return -sum(where(own, log_p, 0), axis=-1)
 
 
 def loss(model, process, ids, t, eps, rows):
@@ -102,7 +113,7 @@ def loss(model, process, ids, t, eps, rows):
     """
     x0 = model.embed(ids)
     divergence = bound.loss(model, process, x0, t, eps, "vlb", "x0", rows)
-    last = mean(rounding(model, process, x0, process.q_sample(x0, 1, eps)))
+    last = mean(rounding(model, ids, process.q_sample(x0, 1, eps)))
     return divergence * ((process.T - 1) * x0.shape[-1]) + last
 
 
@@ -116,7 +127,7 @@ def terms(model, process, ids, noise, ts=None):
         x0 = model.embed(ids).data
         found = bound.terms(model, process, x0, noise=noise, ts=ts, predicts="x0")
         eps = standard_normal(noise, x0.shape, x0.dtype, device_of(x0))
-        last = rounding(model, process, x0, process.q_sample(x0, 1, eps)).sum(axis=1)
+        last = rounding(model, ids, process.q_sample(x0, 1, eps)).sum(axis=1)
     L, share = found.L.copy(), found.share.copy()
     L[:, 1], share[..., 1] = to_host(last.data), 1
     return Bound(found.L_T, L, ids.shape[1], share)

@@ -45,16 +45,17 @@ class Transformer(Module):
     """model(xt, t): what the model predicts for noisy curves xt (N, n, 1), shaped like xt.
 
     t: 1 ... T, an int, or ints (N,) on the host or on the device of xt. n: points of a curve; d:
-    size of a token. inputs: channels of xt, more than 1 where a point is a vector; reach: a token is
-    made of its point and of so many on both sides of it. time: "table", a learned vector for each
-    t, or "waves", a linear map of sines and cosines of t, which times close to each other share.
-    position: "table", learned vectors that start as N(0, 1), like every Embedding, or "waves", that
-    start as sines and cosines of the place: there a shift is a rotation, and attention sees from
-    the start who is next to whom, instead of learning it point by point. fourier: each value also
-    comes as sine and cosine of 2^k pi x, k < fourier, so that differences far below 1, which are
-    all that the noise is at small t, are seen (Kingma et al. 2021, appendix C). outputs: channels
-    of the result, 2 for a model that gives a learned variance as well. The defaults are the lab's:
-    842,241 parameters. rng: np.random.Generator of the initial weights, and of the dropout's masks.
+    size of a token. inputs: channels of xt, more than 1 where a point is a vector; reach: a token
+    is made of its point and of so many on both sides of it. time: "table", a learned vector for
+    each t, or "waves", a linear map of sines and cosines of t, which times close to each other
+    share. position: "table", learned vectors that start as N(0, 1), like every Embedding, or
+    "waves", that start as sines and cosines of the place: there a shift is a rotation, and
+    attention sees from the start who is next to whom, instead of learning it point by point.
+    fourier: each value also comes as sine and cosine of 2^k pi x, k < fourier, so that differences
+    far below 1, which are all that the noise is at small t, are seen (Kingma et al. 2021, appendix
+    C). outputs: channels of the result, 2 for a model that gives a learned variance as well. The
+    defaults are the lab's: 842,241 parameters. rng: np.random.Generator of the initial weights, and
+    of the dropout's masks.
 
     The last layer starts at 0, so that a fresh model predicts 0, and the loss of eps starts at 1.
     """

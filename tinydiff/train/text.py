@@ -19,7 +19,7 @@ from . import plain
 from .loop import Learner
 from .report import Figure
 from .settings import Settings
-from .shards import Shards, shards_for
+from .shards import Shards
 
 DRAWS = 20  # of t for each held-out row
 TIMES = 21  # at which rounding is looked at
@@ -32,7 +32,8 @@ PROTOCOL = (
     "frequencies in the train rows, one added to each count. Rounding: share of the characters "
     "whose vectors are nearest to the predicted x_0 at x_t; by t in rounding.csv, with the share "
     "nearest to x_t itself. Known words: whole words of "
-    f"three letters or more that the train rows have as well, of {SAMPLES} samples."
+    f"three letters or more that the train rows have as well, of {SAMPLES} samples. "
+    "The rate and the reach of a token were chosen with the bound of these rows in sight."
 )
 
 
@@ -83,14 +84,14 @@ class Text(Settings, kind="text"):
         )  # fmt: skip
 
 
-class Descent:
+class Trainee:
     """A model, and what moves it down a loss: shards, optimiser, averaged weights."""
 
     def __init__(self, model, loss, settings, threads):
         self.model, self.loss, self.clip = model, loss, settings.grad_clip
         self.optimizer = Adam(model, settings.lr, betas=(0.9, 0.99))
         self.average = EMA(model, settings.ema)
-        self.shards = Shards(model, shards_for(model, threads))
+        self.shards = Shards(model, threads)
 
     def step(self, lr, *batch):
         """One step. Returns loss and gradient norm, left where they were computed."""
@@ -117,8 +118,8 @@ class TextLearner(Learner):
         size = settings.width, settings.heads, settings.blocks
         model = text.TextDenoiser(V, self.process, n, settings.channels, *size, rng=self.rng)
         twin = autoregressive.Autoregressive(V, n, *size, rng=self.rng)
-        self.diffusion = Descent(model, self.loss, settings, threads)
-        self.twin = Descent(twin, autoregressive.loss, settings, threads)
+        self.diffusion = Trainee(model, self.loss, settings, threads)
+        self.twin = Trainee(twin, autoregressive.loss, settings, threads)
         self.optimizer = self.diffusion.optimizer
         for part, one in (("", self.diffusion), ("twin-", self.twin)):
             self.owners |= {
