@@ -80,7 +80,8 @@ def test_the_variable_turns_all_forms_off():
         assert out.stdout.strip() == expected
 
 
-SHAPES = [((5, 7, 2, 3), (1, 3)), ((6, 5), (1,)), ((2, 3, 4), (2,)), ((3, 1, 1, 1), (1, 3))]
+SHAPES = [((5, 7, 2, 3), (1, 3)), ((6, 5), (1,)), ((2, 3, 4), (2,)), ((3, 1, 1, 1), (1, 3)),
+          ((5, 4, 2, 3), (0, 1, 2)), ((6, 5), (0,)), ((4, 1), (0,))]  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -102,7 +103,8 @@ def test_normalisation(rng, monkeypatch, shape, axes, piece, dtype):
 
 def test_normalisation_leaves_other_layouts_to_its_twin(rng):
     x = rng.standard_normal((4, 5, 6))
-    assert fast_numpy.normalize_forward(x, (0, 1), 1e-5) is None
+    assert fast_numpy.normalize_forward(x, (0, 2), 1e-5) is None
+    assert fast_numpy.normalize_forward(x.swapaxes(0, 1), (0, 1), 1e-5) is None
     assert fast_numpy.normalize_forward(x.swapaxes(0, 1), (2,), 1e-5) is None
 
 

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from .fast_pairs import tsne_cost, tsne_gradient  # noqa: F401 (forms of manifold/)
+from .parts import mean_of_parts
 
 BUFFER = 2**20  # bytes
 PIECE = 2**15  # elements: 128 kB of float32, of which three or four fit into the cache
@@ -110,7 +111,10 @@ def _pieces(*arrays):
 
 
 def normalize_forward(x, axes, eps):
-    """(y, 1/s) of a normalisation over the last axis, or over positions and channels of a group."""
+    """(y, 1/s) of a normalisation over the last axis, over positions and channels of a group, or,
+    of each channel, over all the rest."""
+    if _by_channel(x, axes):
+        return _normalize_channels(x, eps)
     layout = _layout(x, axes)
     if layout is None:
         return None
@@ -128,6 +132,8 @@ def normalize_forward(x, axes, eps):
 
 def normalize_backward(g, y, inverse_s, axes):
     """(g - mean(g) - y mean(g y)) / s, in blocks of rows."""
+    if _by_channel(y, axes) and g.flags.c_contiguous and g.dtype == y.dtype:
+        return _normalize_channels_backward(g, y, inverse_s)
     layout = _layout(y, axes)
     if layout is None or not g.flags.c_contiguous or g.dtype != y.dtype:
         return None
@@ -141,6 +147,42 @@ def normalize_backward(g, y, inverse_s, axes):
         np.subtract(a, out, out=out)
         out -= _group_mean(a.sum(axis=1), a, groups)[0]
         out *= _spread(inverse_s[part], a)
+    return gx
+
+
+def _by_channel(x, axes):
+    return x.ndim > 1 and axes == tuple(range(x.ndim - 1)) and x.flags.c_contiguous and x.size
+
+
+def _normalize_channels(x, eps):
+    y = np.empty_like(x)
+    rows, flat = (a.reshape(-1, x.shape[-1]) for a in (x, y))
+    total, squares = np.zeros((2, x.shape[-1]), x.dtype)
+    for part in _row_blocks(rows):
+        total += rows[part].sum(axis=0)
+    m = mean_of_parts(total / x.dtype.type(len(rows)))
+    for part in _row_blocks(rows):
+        np.subtract(rows[part], m, out=flat[part])
+        squares += np.einsum("rc,rc->c", flat[part], flat[part])
+    inverse_s = 1 / np.sqrt(mean_of_parts(squares / x.dtype.type(len(rows))) + x.dtype.type(eps))
+    for part in _row_blocks(rows):
+        flat[part] *= inverse_s
+    return y, inverse_s.reshape((1,) * (x.ndim - 1) + inverse_s.shape)
+
+
+def _normalize_channels_backward(g, y, inverse_s):
+    gx, s = np.empty_like(y), inverse_s.reshape(-1)
+    g_rows, rows, flat = (a.reshape(-1, y.shape[-1]) for a in (g, y, gx))
+    sums = np.zeros((2, y.shape[-1]), y.dtype)  # of g and of g y
+    for part in _row_blocks(rows):
+        sums[0] += g_rows[part].sum(axis=0)
+        sums[1] += np.einsum("rc,rc->c", g_rows[part], rows[part])
+    mean_g, mean_gy = mean_of_parts(sums / y.dtype.type(len(rows)))
+    for part in _row_blocks(rows):
+        np.multiply(rows[part], -mean_gy, out=flat[part])
+        flat[part] += g_rows[part]
+        flat[part] -= mean_g
+        flat[part] *= s
     return gx
 
 
