@@ -14,9 +14,8 @@ from .. import viz
 from ..backend import to_device_of, to_host
 from ..diffusion import bound
 from ..diffusion.samplers import last
-from ..diffusion.timesampling import StratifiedT
 from .build import sampling, some_labels
-from .held_out import decoder_of
+from .held_out import decoder_of, draws
 
 COLUMNS = ("step", "nats", "stderr", "bits_per_dim")
 SEED = 1  # beside the run's own, of what is looked at
@@ -37,7 +36,7 @@ def look(trainer, folder):
         model.eval()
         found = bound.terms(
             model, trainer.process, x0, noise=rng, variance=config.variance,
-            ts=StratifiedT(config.T).sample(config.look_times * len(x0), rng),
+            ts=draws(config.T, min(config.look_times, config.T), len(x0), rng),
             predicts=config.predicts, **decoder_of(held_out),
         )  # fmt: skip
         shape, labels = x0.shape[1:], some_labels(config, PICTURED)
