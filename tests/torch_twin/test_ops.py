@@ -127,6 +127,8 @@ CASES = {
     "matmul": (normal((2, 1, 3, 4), (5, 4, 2)), td.matmul, lambda t, a, b: a @ b),
     "matmul: stack by matrix": (normal((2, 5, 4), (4, 3)), td.matmul, lambda t, a, b: a @ b),
     "matmul: vectors": (normal((4,), (4,)), td.matmul, lambda t, a, b: a @ b),
+    "linear": (normal((2, 5, 4), (4, 3), (3,)), td.linear,
+               lambda t, x, W, b: t.nn.functional.linear(x, W.T, b)),
     "einsum": (normal((2, 3, 4), (4, 3, 5)), lambda a, b: td.einsum("nij,jik->nk", a, b),
                lambda t, a, b: t.einsum("nij,jik->nk", a, b)),
     "einsum: a sum": (normal((2, 3), (4,)), lambda a, b: td.einsum("ij,k->i", a, b),
