@@ -15,7 +15,7 @@ class Expected(NamedTuple):
 
 EXPECTED = {
     "digits": Expected(
-        627_396, "3 min", "top probability of samples 0.94, Frechet distance 6.3 (training digits: 3.1)"
+        627_396, "3 min", "top probability of samples 0.94, Frechet distance 6.3 (data: 3.1)"
     ),
     "digits-learned": Expected(
         629_704, "4 min", "the same; -log p of held-out digits below 132 nats, 2.97 bits/dim"
@@ -49,6 +49,8 @@ EXPECTED = {
     "autoencoder": Expected(169_032, "30 s", "squared error 0.041 a pixel, 8 principal axes 0.098"),
     "autoencoder-linear": Expected(1_096, "30 s", "the error of 8 principal axes, 0.098"),
     "vae-conv": Expected(26_033, "2 min", "bound on held-out digits 100.7 nats, 2.27 bits/dim"),
-    "gan-digits": Expected(169_281, "3 min", "top probability of samples 0.93, Frechet distance 5.0"),
+    "gan-digits": Expected(
+        169_281, "3 min", "top probability of samples 0.93, Frechet distance 5.0"
+    ),
     "classifier": Expected(73_162, "20 s", "99.4 % of held-out digits right"),
 }
