@@ -6,15 +6,17 @@ Both get the same images of MNIST (mnist5k), the same t and the same noise, 100 
 train with AdamW as the preset lab2 does. What has to agree:
 
     the gradients of step 1, tensor by tensor, relative to the tensor's largest entry: in float64
-    to 1e-10, in float32 to 1e-5, or as well as PyTorch's own float32 agrees with float64 (below);
+    to 1e-10, in float32 to 1e-5 or, where float32 cannot (below), as PyTorch's own float32 does;
     the losses of 20 steps in float32, relative: to 1e-3.
 
 The bias of a convolution before a batch norm has the gradient 0: the norm subtracts it. What is
 computed for it is rounding noise on both sides, so it is measured against the largest entry of the
 gradient of the convolution's W. And the network has kinks, 27 relus over 38 million numbers of a
 batch: one that float32 puts on the other side of 0 than float64 does switches a path on or off.
-Two float32 gradients may then differ by more than 1e-5, whoever computed them; if they do, ours has
-to be as near to the float64 gradient as PyTorch's is, within a factor of 2.
+The entries of a gradient are sums over up to N = 78,400 pixels, of terms of both signs, so one of
+them is about 1 / sqrt(N) = 0.4 % of an entry: two float32 gradients of this net differ by as much,
+whoever computed them (0.75 % here; of the small net, 2e-6). Then ours has to be as near to the
+float64 gradient as PyTorch's is, within a factor of 2.
 
 Writes benchmarks/results/twins/lab2.json; --quick (digits of 8x8, a small network, 2 steps) writes
 nothing. The exit code is 1 if one of the bars is missed.
@@ -148,10 +150,11 @@ def compare(x, net, size, steps):
     own, peer = (worst[f"float32 to float64: {who}"][1] for who in ("tinydiff", "PyTorch"))
     bars = {
         "gradients, float64": worst["float64: tinydiff to PyTorch"][1] <= GRADIENT_BAR["float64"],
-        "gradients, float32": worst["float32: tinydiff to PyTorch"][1] <= GRADIENT_BAR["float32"]
-        or own <= FACTOR * peer,
+        "gradients, float32, to 1e-5 or as near to float64 as PyTorch's":
+            worst["float32: tinydiff to PyTorch"][1] <= GRADIENT_BAR["float32"]
+            or own <= FACTOR * peer,
         "losses": max(row["relative"] for row in curve) <= LOSS_BAR,
-    }
+    }  # fmt: skip
     return {
         "ok": all(bars.values()), "bars met": bars,
         "parameters": sum(g.size for g in exact.values()), "batch": size,

@@ -16,7 +16,7 @@ COMMANDS = (train, sample, bound, data, info)
 DESCRIPTION = """\
 Diffusion models from the inside: train one, sample from it, look at everything on the way.
 
-  tinydiff train                       train on handwritten digits: 3 minutes, then a report
+  tinydiff train                       train on handwritten digits: under 3 minutes, with a report
   tinydiff sample runs/digits --n 64   new digits from what was learned
   tinydiff bound runs/digits           how well it does on digits it has never seen, in nats
   tinydiff verify                      every equation of the derivation, checked by a number
