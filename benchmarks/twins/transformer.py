@@ -1,4 +1,4 @@
-"""tinydiff's Transformer (models/transformer.py), the first lab's, as a PyTorch user would write it.
+"""tinydiff's Transformer (models/transformer.py) as a PyTorch user would write the first lab's.
 
 Its parts have the names that ours have, so that parameters find each other. Curves (N, n, 1) and t
 (N,) in 1 ... T go in, curves come out.
