@@ -94,7 +94,6 @@ def conv(spec, batch, side, width):
         return td.mean(model(td.Tensor(x, requires_grad=True)) * g)
 
     def step():
-        model.flat.grad[...] = 0
         for p in model.parameters():
             p.grad = None
         return shards.gradient(loss, x, g)

@@ -136,8 +136,9 @@ def lines(key, row, found, peaks, judged=True):
         if judged and library in row.bars and "ratio" in line:
             line["goal"], line["bar"] = row.bars[library]
             line["verdict"] = verdict(line["ratio"], *row.bars[library])
-        if row.figure == "seconds" and not isinstance(ours, Failed) and ours[0].get("flops"):
-            flops, size = ours[0]["flops"], ours[0]["bytes"]
+        counted = {} if isinstance(ours, Failed) else ours[0]
+        if judged and row.figure == "seconds" and counted.get("flops"):
+            flops, size = counted["flops"], counted["bytes"]
             line["gflops"] = flops / line["median"] / 1e9
             line["of_peak"] = flops / line["median"] / peaks[0]
             line["of_limit"] = max(flops / peaks[0], size / peaks[1]) / line["median"]
