@@ -43,7 +43,7 @@ def curve_line(curve):
     )
     return (
         f"  {curve['curve']:8} {curve['what']}: {points}\n"
-        f"  {'':8} seconds ~ x^{curve['exponent_seconds']:.2f}, memory ~ "
+        f"  {'':8} seconds ~ x^{curve['exponent_seconds']:.2f}, memory ~ c + "
         f"x^{curve['exponent_memory']:.2f}  {curve.get('verdict', '')}"
     ).rstrip()
 
@@ -125,7 +125,8 @@ def growth(curves):
         xs = [p["x"] for p in c["points"]]
         for what, colour, scale in (("seconds", BLUE, 1e3), ("memory", ORANGE, 2.0**-20)):
             unit = {"seconds": "ms", "memory": "MiB"}[what]
-            label = f"{unit} ~ x^{c[f'exponent_{what}']:.2f}"
+            above = "c + " if what == "memory" else ""
+            label = f"{unit} ~ {above}x^{c[f'exponent_{what}']:.2f}"
             ax.plot(xs, [scale * p[what] for p in c["points"]], "o-", color=colour, label=label)
         ax.set(xscale="log", yscale="log", title=c["what"])
         ax.title.set_fontsize(8)
