@@ -56,7 +56,7 @@ def mlp(spec, batch, width):
     return Job(step, sum(a.size for a in weights))
 
 
-def convnet(spec, batch, widths):
+def convnet(spec, batch, side, widths):
     """By its own convolution, as in its example of a convolutional net; channels first."""
     from autograd.scipy.signal import convolve
 
@@ -65,9 +65,9 @@ def convnet(spec, batch, widths):
     weights = [
         layer(rng, 1, 3, 3, a)[0].transpose(0, 3, 1, 2), np.zeros((1, a, 1, 1), np.float32),
         layer(rng, a, 3, 3, b)[0].transpose(0, 3, 1, 2), np.zeros((1, b, 1, 1), np.float32),
-        *layer(rng, 16 * b, 10),
+        *layer(rng, (side - 4) ** 2 * b, 10),
     ]  # fmt: skip
-    x, y = rng.standard_normal((batch, 1, 8, 8), dtype=np.float32), rng.integers(0, 10, batch)
+    x, y = rng.standard_normal((batch, 1, side, side), dtype=np.float32), rng.integers(0, 10, batch)
 
     def conv(x, W):
         return convolve(x, W, axes=([2, 3], [2, 3]), dot_axes=([1], [0]), mode="valid")

@@ -53,22 +53,22 @@ def mlp(spec, batch, width):
 
 
 class Classes(Model):
-    def __init__(self, widths):
+    def __init__(self, side, widths):
         super().__init__()
         a, b = widths
         self.conv1, self.conv2 = L.Conv2d(a, 3, in_channels=1), L.Conv2d(b, 3, in_channels=a)
-        self.linear = L.Linear(10, in_size=16 * b)
+        self.linear = L.Linear(10, in_size=(side - 4) ** 2 * b)
 
     def forward(self, x):
         x = F.relu(self.conv2(F.relu(self.conv1(x))))
         return self.linear(F.reshape(x, (len(x), -1)))
 
 
-def convnet(spec, batch, widths):
+def convnet(spec, batch, side, widths):
     rng = np.random.default_rng(0)
-    model = Classes(widths)
+    model = Classes(side, widths)
     optimizer = optimizers.SGD(0.01).setup(model)
-    x, y = rng.standard_normal((batch, 1, 8, 8), dtype=np.float32), rng.integers(0, 10, batch)
+    x, y = rng.standard_normal((batch, 1, side, side), dtype=np.float32), rng.integers(0, 10, batch)
 
     def step():
         loss = F.softmax_cross_entropy(model(x), y)

@@ -50,35 +50,36 @@ def mlp(spec, batch, width):
 class Classes(nn.Module):
     """Two 3x3 convolutions without padding, and a linear layer to 10 classes."""
 
-    def __init__(self, widths, *, rng):
+    def __init__(self, side, widths, *, rng):
         a, b = widths
         self.conv1, self.conv2 = nn.Conv2d(1, a, 3, rng=rng), nn.Conv2d(a, b, 3, rng=rng)
-        self.linear = nn.Linear(16 * b, 10, rng=rng)
+        self.linear = nn.Linear((side - 4) ** 2 * b, 10, rng=rng)
 
     def forward(self, x):
         x = td.relu(self.conv2(td.relu(self.conv1(x))))
         return self.linear(td.reshape(x, (len(x), -1)))
 
 
-def convnet(spec, batch, widths):
-    """A training step of a classifier of 8x8 images, by gradient descent."""
+def convnet(spec, batch, side, widths):
+    """A training step of a classifier of images, by gradient descent."""
+    from tinydiff.train.shards import Shards
+
     rng = np.random.default_rng(0)
-    model = Classes(widths, rng=rng)
-    optimizer = optim.SGD(model, 0.01)
-    x = rng.standard_normal((batch, 8, 8, 1), dtype=np.float32)
+    model = Classes(side, widths, rng=rng)
+    optimizer, shards = optim.SGD(model, 0.01), Shards(model, spec["shards"])
+    x = rng.standard_normal((batch, side, side, 1), dtype=np.float32)
     y = rng.integers(0, 10, batch)
 
-    def loss():
+    def loss(model, x, y):
         return td.cross_entropy(model(x), y)
 
     def step():
         optimizer.zero_grad()
-        value = loss()
-        value.backward()
+        value = shards.gradient(loss, x, y)
         optimizer.step()
-        return value.data
+        return value
 
-    return Job(step, model.flat.data.size, loss)
+    return Job(step, model.flat.data.size, lambda: loss(model, x, y))
 
 
 def conv(spec, batch, side, width):

@@ -56,14 +56,14 @@ def mlp(spec, batch, width):
     return Job(step, size(model))
 
 
-def convnet(spec, batch, widths):
+def convnet(spec, batch, side, widths):
     a, b = widths
     model = nn.Sequential(
         nn.Conv2d(1, a, 3), nn.ReLU(), nn.Conv2d(a, b, 3), nn.ReLU(), nn.Flatten(),
-        nn.Linear(16 * b, 10),
+        nn.Linear((side - 4) ** 2 * b, 10),
     )  # fmt: skip
     net, optimizer = prepared(spec, model), torch.optim.SGD(model.parameters(), 0.01)
-    x, y = torch.randn(batch, 1, 8, 8), torch.randint(10, (batch,))
+    x, y = torch.randn(batch, 1, side, side), torch.randint(10, (batch,))
 
     def step():
         optimizer.zero_grad()

@@ -82,8 +82,9 @@ WORKS = {
         (*TORCH, "JAX", "HIPS autograd", "DeZero"), shards=False, warm=20, steps=100,
     ),
     "convnet": Work(
-        "convnet", {"batch": 64, "widths": (16, 32)}, {"batch": 2, "widths": (2, 3)},
-        ("PyTorch", "HIPS autograd", "DeZero"), shards=False,
+        "convnet", {"batch": 64, "side": 28, "widths": (16, 32)},
+        {"batch": 2, "side": 6, "widths": (2, 3)},
+        ("PyTorch", "HIPS autograd", "DeZero"), warm=1, steps=2, rounds=3,
     ),
     "conv": Work(
         "conv", {"batch": 100, "side": 14, "width": 96}, {"batch": 2, "side": 6, "width": 4},
@@ -146,7 +147,7 @@ ROWS = {
         "conv2d 3x3, 96 channels, 14x14, batch 100: both ways", "conv", {"PyTorch": (0.9, 1.8)}
     ),
     "convnet": Row(
-        "small convolutional net, batch 64, 8x8: a training step", "convnet",
+        "small convolutional net, batch 64, 28x28: a training step", "convnet",
         {"HIPS autograd": (0.1, 0.1), "DeZero": (0.1, 0.1)},
     ),
     "ddim-digits": Row("DDIM, 50 steps, 64 digits", "ddim-digits", {"PyTorch": (0.8, 1.2)}),
