@@ -105,6 +105,7 @@ def test_what_is_written(tmp_path):
     assert (written["machine"], len(written["rows"]), len(written["curves"])) == ("one", 5, 2)
     for name in ("speed.png", "curves.png"):
         assert (tmp_path / name).stat().st_size > 1000
+    assert report.ratios(lines[:1])  # where no peer is installed
 
 
 def test_a_line_says_what_is_missing():

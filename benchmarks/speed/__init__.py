@@ -7,4 +7,6 @@
     rounds.py    children in alternation; medians, quartiles, ratios
     curves.py    seconds and memory over batch, width, depth, ...; the exponents
     report.py    the table, the files, the pictures
+
+To add a peer: a module of functions with the names of the works, and a line in works.LIBRARIES.
 """

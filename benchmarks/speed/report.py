@@ -112,6 +112,9 @@ def ratios(lines):
     ax.set_yticks(range(len(shown)), names, fontsize=8)
     ax.axvline(1, color=GREY, lw=0.8)
     ax.set(xscale="log", xlabel="tinydiff / peer, less is better; dotted: goal, line: at most")
+    ax.set_xlim(left=min([0.05, *(line["ratio"] / 1.2 for line in shown)]))
+    ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+    ax.margins(y=0.01)
     return fig
 
 
