@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from benchmarks.speed import rounds
+from benchmarks.speed.works import WORKS
 from tinydiff.models.transformer import Transformer
 from tinydiff.models.unet import UNet
 
@@ -44,3 +46,15 @@ def test_values_and_gradients_of_the_same_weights(torch, name):
     z.backward(torch.tensor(g))
     for key, (p, f) in weights.conversions(theirs).items():
         assert close(named[key].grad, f(p.grad.numpy())), key
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", [name for name, work in WORKS.items() if "PyTorch" in work.peers])
+def test_as_many_parameters(torch, name):
+    """At the full size; no step is made."""
+    from benchmarks.speed import ours, torch_peer
+
+    work = WORKS[name]
+    spec = rounds.spec("PyTorch", work, work.full, threads=1)
+    jobs = (getattr(library, work.maker)(spec, **work.full) for library in (ours, torch_peer))
+    assert len({job.parameters for job in jobs}) == 1
