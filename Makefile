@@ -8,6 +8,7 @@ lint:
 
 bench:
 	python -m benchmarks.overhead
+	python -m benchmarks
 
 train:
 	python -m tinydiff train

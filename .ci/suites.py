@@ -142,6 +142,7 @@ def optional_suites(python):
         command_suite("errata", f"{VENV}/bin/tinydiff verify --errata"),
         command_suite("overhead", f"{python} -m benchmarks.overhead --quick"),
         command_suite("families", f"{python} -m benchmarks.families --quick"),
+        command_suite("benchmarks", f"{python} -m benchmarks --quick"),
         pytest_suite(
             "without fast forms",
             f"{python} -m pytest tests/test_ops.py tests/test_layers.py tests/test_optim.py",

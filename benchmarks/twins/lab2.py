@@ -41,6 +41,7 @@ from tinydiff.train.presets import find
 from tinydiff.train.shards import blas_threads
 
 from . import lab_unet as theirs
+from . import weights
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "twins"
 GRADIENT_BAR = {"float64": 1e-10, "float32": 1e-5}
@@ -79,7 +80,7 @@ class Theirs:
 
     def __init__(self, net, dtype, parameters):
         self.model = theirs.LabUNet(net["size"], LAB.T, net["d"]).to(getattr(torch, dtype))
-        theirs.take_over(self.model, parameters)
+        weights.take_over(self.model, parameters)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), LAB.lr)
         self.alphas_bar = torch.cumprod(
             1 - torch.linspace(1e-4, 0.02, LAB.T, dtype=torch.float64), 0
@@ -96,7 +97,7 @@ class Theirs:
         return value.item()
 
     def gradients(self):
-        pairs = theirs.conversions(self.model)
+        pairs = weights.conversions(self.model)
         return {name: f(p.grad.numpy()) for name, (p, f) in pairs.items()}
 
 
