@@ -211,6 +211,8 @@ def test_an_untrained_judge_fails(rng):
         (0.5001, ("<=", 0.5), False),
         (math.nan, (">=", 0.5), False),
         (math.nan, ("<=", 0.5), False),
+        (math.inf, (">=", 0.5), False),
+        (-math.inf, ("<=", 0.5), False),
         (0.5, None, None),
     ],
 )
@@ -228,6 +230,9 @@ def test_the_report_is_json_and_a_table():
     assert saved["ok"] is False
     assert saved["figures"][2] == {"what": "bad", "value": 0.9, "bar": ["<=", 0.5], "ok": False}
     assert as_dict(found[:2], "")["ok"] is True
+    lost = [Figure("nan", math.nan), Figure("inf", np.float32(np.inf), (">=", 1))]
+    rows = as_dict(lost, "")["figures"]
+    assert [row["value"] for row in rows] == [None, None], "which JSON has no numbers for"
     lines = as_table(found).splitlines()
     assert lines[1].split() == ["good", "0.9000", ">=", "0.5", "pass"]
     assert lines[2].split() == ["a", "figure", "2.0000"]

@@ -237,6 +237,13 @@ def test_the_exact_denoiser_reaches_the_floor(name, rng):
     assert worse.ok == (worse.value <= 0.1)
 
 
+def test_one_draw_does_not_tell_how_far_off_it_is(rng):
+    run, exact = exact_run("blobs", law("blobs").sample(10, rng), T=4)
+    for draws, known in ((1, False), (2, True)):
+        config = run.config.changed({"floor_draws": draws})
+        assert math.isfinite(points.floor(exact, run.process, config, rng).stderr) is known
+
+
 def failed(found):
     return [figure.what for figure in found if figure.ok is False]
 

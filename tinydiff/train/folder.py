@@ -47,9 +47,9 @@ def write_config(folder, settings, versions):
 
 
 def write_json(path, value):
-    """Write JSON for people to read, whole or not at all."""
+    """Write JSON for people to read, whole or not at all. ValueError for NaN and infinity."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=2) + "\n")
+    temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
     os.replace(temporary, path)
 
 

@@ -16,7 +16,7 @@ from ..diffusion.likelihood import ode_logp
 from ..tensor import no_grad
 from .curves import uniform_distance
 from .distances import energy_distance
-from .floor import Floor, loss_of_x0
+from .floor import Floor, loss_of_x0, standard_error
 from .laws import law
 from .metrics import columns
 from .report import Figure
@@ -77,7 +77,7 @@ def floor(exact, process, config, rng):
         xt = process.q_sample(x0, t, rng.standard_normal(x0.shape))
         left = exact.var_x0(process, xt, t).mean(axis=1)
         at[t - 1] = factor * left.mean()
-        errors[t - 1] = factor * left.std() / math.sqrt(max(len(left) - 1, 1))
+        errors[t - 1] = factor * standard_error(left)
     return Floor(at, errors)
 
 
