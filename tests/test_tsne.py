@@ -1,6 +1,7 @@
 """t-SNE and SNE from data to map: the descent, its start, and what it says about bad data."""
 
 import csv
+import math
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, trustworthiness
 
 import tinydiff as td
+from benchmarks import tsne
 from tinydiff import manifold
 from tinydiff.backend import fast
 
@@ -49,6 +51,24 @@ def test_all_digits():
     assert ours.kl == pytest.approx(kl_of(ours), rel=1e-9)
     assert trustworthiness(DIGITS, ours.y, n_neighbors=5) >= 0.99
     assert np.abs(ours.perplexity - 30).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    "changes, off, bars",
+    [
+        ({}, 1e-9, 0),
+        ({"kl": 0.72}, 1e-9, 1),
+        ({"trustworthiness": 0.98}, 1e-9, 1),
+        ({"seconds": 4.0}, 1e-9, 1),
+        ({}, 2e-6, 1),
+        ({"kl": math.nan}, math.nan, 2),
+    ],
+)
+def test_the_benchmark_fails_what_ought_to_fail(changes, off, bars, capsys):
+    exact = {"method": "exact", "seconds": 10.0, "kl": 0.7, "trustworthiness": 0.995}
+    ours = exact | {"method": "tinydiff", "seconds": 1.0} | changes
+    assert len(tsne.missed([ours, exact], off, quick=False)) == bars
+    assert capsys.readouterr().out.count("FAIL") == bars
 
 
 # --- the descent
