@@ -75,7 +75,7 @@ def fit_elsewhere(method, n, steps, folder):
 
 
 def measure(n, steps, rounds):
-    """[{method, seconds, kl, trustworthiness}], the map of tinydiff, and how far a row's perplexity is
+    """[{method, seconds, kl, trustworthiness}], the map of tinydiff, how far perplexities are
     from what was asked for, at most."""
     from sklearn.manifold import trustworthiness
 
