@@ -19,10 +19,12 @@ from ..tensor import no_grad
 from . import plain
 from .descent import Descent
 from .judge import warped
+from .metrics import read
 from .report import Figure
 from .settings import Settings
 
 SHAPES = {shape.__name__: shape for shape, k in points.SHAPES.items() if k > 1}
+SECONDS = 60  # that training on digits may take
 NODES = 200  # of the quadrature along each class
 SHOWN, CELLS = 1.25, 121  # half the side of the picture of the plane, and how many cells it has
 DIGITS, CHANNELS = 5, 8  # of the picture of the layers: images, and channels of each layer
@@ -55,8 +57,13 @@ class Classification(Settings, kind="classifier"):
 
     def run(self, folder, saved=None, *, threads=1, versions=None, show=lambda *_: None):
         learner = ClassifierLearner(self, rows(self, "train"))
+
+        def measure():
+            found, pictures = report(learner, rows(self, "test"))
+            return found + seconds(self, read(folder / "metrics.csv")), pictures
+
         return plain.run(
-            learner, folder, saved, measure=lambda: report(learner, rows(self, "test")),
+            learner, folder, saved, measure=measure,
             what="cross entropy, nats", protocol=PROTOCOL, versions=versions, show=show,
         )  # fmt: skip
 
@@ -139,6 +146,13 @@ def figures(log_p, data, prefix=""):
         Figure(f"{prefix}accuracy on held-out rows", accuracy),
         Figure(f"{prefix}cross entropy, nats", entropy),
     ]
+
+
+def seconds(settings, steps):
+    """The Figure of the time that training took, on digits; steps: the rows of metrics.csv."""
+    if settings.data != "digits":
+        return []
+    return [Figure("seconds of training", steps[-1]["seconds"] if steps else 0.0, ("<=", SECONDS))]
 
 
 def nearest(x, train):

@@ -49,6 +49,7 @@ EXPECTED = {
     "autoencoder": Expected(169_032, "30 s", "squared error 0.041 a pixel, 8 principal axes 0.098"),
     "autoencoder-linear": Expected(1_096, "30 s", "the error of 8 principal axes, 0.098"),
     "vae-conv": Expected(26_033, "2 min", "bound on held-out digits 100.7 nats, 2.27 bits/dim"),
+    "vae-linear": Expected(1_097, "20 s", "bound within 0.001 nats of probabilistic PCA's, -30.04"),
     "gan-digits": Expected(
         169_281, "3 min", "top probability of samples 0.93, Frechet distance 5.0"
     ),

@@ -95,6 +95,16 @@ LECTURES = (
         lr=3e-3,
         steps=2500,
     ),
+    Vae(
+        name="vae-linear",
+        about="the linear VAE of digits, beside probabilistic PCA in closed form",
+        task="vae",
+        network="linear",
+        likelihood="gaussian",
+        batch=1438,  # all rows
+        lr=2e-2,
+        steps=1500,
+    ),
     Gan(
         name="gan-digits",
         about="WGAN-GP on digits by MLPs",
