@@ -93,6 +93,14 @@ def test_training_on_digits_has_a_time_to_keep(tmp_path):
     assert 0 < last.value == pytest.approx(read(tmp_path / "metrics.csv")[-1]["seconds"])
 
 
+def test_a_single_held_out_image_will_do(tmp_path, rng):
+    x, y = rng.integers(0, 256, (30, 8, 8), dtype=np.uint8), np.arange(30) % 3
+    np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x[:1], y_test=y[:1])
+    tiny = {"data": str(tmp_path / "mine.npz"), "steps": 2, "warmup": 1, "hidden": 4}
+    report = find("classifier").changed(tiny).run(tmp_path)
+    assert all(np.isfinite(figure.value) for figure in report)
+
+
 def test_the_nearest_row_gives_its_class(rng):
     data = classify.rows(settings(), "train")
     some = rng.permutation(len(data))[:50]

@@ -194,6 +194,20 @@ def test_a_single_class_fails(trained):
     assert not found["samples: share of the most frequent class"].ok
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_single_held_out_row_has_no_frechet_distance(rows, rng):
+    data, test = load("digits", limit=20), load("digits", "test", limit=rows)
+    found = evaluate.figures(Classifier(rng=rng), data.x, data, test, rng)
+    assert all(np.isfinite(figure.value) for figure in found)
+    assert any("Frechet" in figure.what for figure in found) == (rows > 1)
+
+
+def test_more_held_out_rows_than_training_rows(rng):
+    data, test = load("digits", limit=5), load("digits", "test", limit=20)
+    found = evaluate.figures(Classifier(rng=rng), test.x, data, test, rng)
+    assert all(np.isfinite(figure.value) for figure in found)
+
+
 def test_an_untrained_judge_fails(rng):
     data, test = load("digits"), load("digits", "test")
     found = evaluate.figures(Classifier(rng=rng), test.x, data, test, rng)
