@@ -29,6 +29,8 @@ RUNS = {
     "gan-ns": gan.Gan("tiny", layers=2, objective="non-saturating", **TINY),
     "gan-digits": gan.Gan("tiny", layers=1, critic_steps=2, data="digits", judge_steps=2, **TINY),
     "energy": energy.EnergyModel("tiny", warmup=1, **TINY),
+    "energy-explicit": energy.EnergyModel("tiny", warmup=1, loss="explicit", **TINY),
+    "energy-sliced": energy.EnergyModel("tiny", warmup=1, loss="sliced", **TINY),
     "regression": regression.Regression("tiny", rows=20, warmup=1, **TINY),
     "regression-linear": regression.Regression("tiny", model="linear", rows=20, **TINY),
     "classifier": classify.Classification("tiny", warmup=1, **TINY),
@@ -258,8 +260,9 @@ def test_a_latent_space_is_shown_in_the_plane(rng):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [
-    "vae", "vae-plane", "vae-conv", "vae-linear", "gan", "gan-digits", "energy", "regression",
-    "regression-linear", "boundary", "classifier", "autoencoder", "autoencoder-linear",
+    "vae", "vae-plane", "vae-conv", "vae-linear", "gan", "gan-digits", "energy", "energy-explicit",
+    "energy-sliced", "regression", "regression-linear", "boundary", "classifier", "autoencoder",
+    "autoencoder-linear",
 ])  # fmt: skip
 def test_a_preset_meets_its_bars(name, tmp_path, monkeypatch):
     monkeypatch.undo()  # the report is measured in full
