@@ -80,6 +80,8 @@ def test_the_closed_form_passes_as_a_linear_vae_and_others_do_not():
     assert found[4].value == pytest.approx(found[5].value, abs=1e-4), "the posterior is exact"
     learned, exact = np.nan_to_num(pictures["axes.png"].axes[0].images[0].get_array())[[0, 9]]
     np.testing.assert_allclose(learned, exact, atol=1e-5)
+    turned = linear_vae.pairs(best.W[:, ::-1] * np.array([1, -1]), best.W)
+    np.testing.assert_array_equal(turned[:2], turned[2:])
     trained.average.average[...] *= 0.9
     assert [f.ok for f in linear_vae.report(trained, test)[0] if f.bar] == [False, False]
 

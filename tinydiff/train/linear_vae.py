@@ -67,13 +67,14 @@ def report(learner, test):
         Figure("bound on log p(x), nats per held-out image", held_out),
         Figure("held-out: log p(x) of the closed form", beyond),
     ]
-    rows = np.concatenate([ordered(a) for a in (W, best.W)]).reshape(-1, *learner.shape)
     title = "What each latent number adds to an image: learned, and in closed form"
-    return figures, {"axes.png": viz.grid(rows, q, title)}
+    axes = pairs(W, best.W).reshape(-1, *learner.shape)
+    return figures, {"axes.png": viz.grid(axes / np.abs(axes).max(), q, title)}
 
 
-def ordered(W):
-    """Columns of W (d, q) as rows, the longest first, each with its largest entry positive."""
-    rows = W.T[np.argsort(-np.linalg.norm(W, axis=0))]
-    largest = np.take_along_axis(rows, np.abs(rows).argmax(axis=1)[:, None], axis=1)
-    return rows * np.sign(largest)
+def pairs(W, known):
+    """Columns of W (d, q), then those of `known`, as rows, the longest first. No likelihood tells
+    the sign of a column: those of W get the signs of `known`."""
+    rows, others = (a.T[np.argsort(-np.linalg.norm(a, axis=0))] for a in (W, known))
+    signs = np.sign((rows * others).sum(axis=1, keepdims=True))
+    return np.concatenate([rows * signs, others])
