@@ -8,6 +8,7 @@ from tinydiff import viz
 from tinydiff.data import points
 from tinydiff.models.classifier import Classifier, PointClassifier
 from tinydiff.train import classify
+from tinydiff.train.metrics import read
 from tinydiff.train.presets import find
 
 
@@ -78,6 +79,26 @@ def test_the_report_compares_with_the_true_probabilities(monkeypatch):
     gap = found["cross entropy above theirs"]
     assert gap.value == pytest.approx(np.log(2) - least)
     assert gap.ok is False
+
+
+def test_training_on_digits_has_a_time_to_keep(tmp_path):
+    preset = find("classifier")
+    for took, ok in ((59.9, True), (60.1, False)):
+        (figure,) = classify.seconds(preset, [{"seconds": 1.0}, {"seconds": took}])
+        assert (figure.value, figure.ok) == (took, ok)
+    assert classify.seconds(preset.changed({"data": "mnist5k"}), []) == []
+    tiny = preset.changed({"steps": 2, "batch": 4, "warmup": 1, "hidden": 4})
+    last = tiny.run(tmp_path)[-1]
+    assert last.what == "seconds of training"
+    assert 0 < last.value == pytest.approx(read(tmp_path / "metrics.csv")[-1]["seconds"])
+
+
+def test_a_single_held_out_image_will_do(tmp_path, rng):
+    x, y = rng.integers(0, 256, (30, 8, 8), dtype=np.uint8), np.arange(30) % 3
+    np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x[:1], y_test=y[:1])
+    tiny = {"data": str(tmp_path / "mine.npz"), "steps": 2, "warmup": 1, "hidden": 4}
+    report = find("classifier").changed(tiny).run(tmp_path)
+    assert all(np.isfinite(figure.value) for figure in report)
 
 
 def test_the_nearest_row_gives_its_class(rng):

@@ -194,6 +194,20 @@ def test_a_single_class_fails(trained):
     assert not found["samples: share of the most frequent class"].ok
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_single_held_out_row_has_no_frechet_distance(rows, rng):
+    data, test = load("digits", limit=20), load("digits", "test", limit=rows)
+    found = evaluate.figures(Classifier(rng=rng), data.x, data, test, rng)
+    assert all(np.isfinite(figure.value) for figure in found)
+    assert any("Frechet" in figure.what for figure in found) == (rows > 1)
+
+
+def test_more_held_out_rows_than_training_rows(rng):
+    data, test = load("digits", limit=5), load("digits", "test", limit=20)
+    found = evaluate.figures(Classifier(rng=rng), test.x, data, test, rng)
+    assert all(np.isfinite(figure.value) for figure in found)
+
+
 def test_an_untrained_judge_fails(rng):
     data, test = load("digits"), load("digits", "test")
     found = evaluate.figures(Classifier(rng=rng), test.x, data, test, rng)
@@ -211,6 +225,8 @@ def test_an_untrained_judge_fails(rng):
         (0.5001, ("<=", 0.5), False),
         (math.nan, (">=", 0.5), False),
         (math.nan, ("<=", 0.5), False),
+        (math.inf, (">=", 0.5), False),
+        (-math.inf, ("<=", 0.5), False),
         (0.5, None, None),
     ],
 )
@@ -228,6 +244,9 @@ def test_the_report_is_json_and_a_table():
     assert saved["ok"] is False
     assert saved["figures"][2] == {"what": "bad", "value": 0.9, "bar": ["<=", 0.5], "ok": False}
     assert as_dict(found[:2], "")["ok"] is True
+    lost = [Figure("nan", math.nan), Figure("inf", np.float32(np.inf), (">=", 1))]
+    rows = as_dict(lost, "")["figures"]
+    assert [row["value"] for row in rows] == [None, None], "which JSON has no numbers for"
     lines = as_table(found).splitlines()
     assert lines[1].split() == ["good", "0.9000", ">=", "0.5", "pass"]
     assert lines[2].split() == ["a", "figure", "2.0000"]

@@ -162,6 +162,19 @@ def test_the_command_prints_the_table_and_json(fixed, capsys):
     assert total["nats"] == measure(fixed, 4, seed=1).total.mean()
 
 
+def test_a_single_row_has_no_standard_error(fixed, capsys):
+    """And says so in a way that JSON can be read by."""
+    assert cli.main(["bound", str(fixed), "--n", "1"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert {row[3] for row in rows} == {"-"}
+    assert cli.main(["bound", str(fixed), "--n", "1", "--json"]) == 0
+    said = capsys.readouterr().out
+    assert "NaN" not in said
+    found = json.loads(said)
+    assert found["total"]["stderr"] is None
+    assert {row["stderr"] for row in found["terms"]} == {None}
+
+
 def test_the_command_answers_misuse(fixed, tmp_path, capsys):
     assert cli.main(["bound", str(tmp_path / "none")]) == 1
     assert "there is no checkpoint" in capsys.readouterr().err

@@ -227,7 +227,8 @@ def test_nothing_moves_while_the_model_computes(kind, rng):
 
 
 def test_attention_weights_sum_to_1_over_the_keys(rng):
-    """The first lab's notebook normalises over the queries, softmax over axis 1 of (N, query, key).
+    """The first lab's notebook normalises over the queries, softmax over axis 1 of (N, query, key):
+    erratum E-B32 of the ledger.
 
     Values that are all 1 come back as the sum of a query's weights: 1 here, anything there.
     """

@@ -237,6 +237,13 @@ def test_the_exact_denoiser_reaches_the_floor(name, rng):
     assert worse.ok == (worse.value <= 0.1)
 
 
+def test_one_draw_does_not_tell_how_far_off_it_is(rng):
+    run, exact = exact_run("blobs", law("blobs").sample(10, rng), T=4)
+    for draws, known in ((1, False), (2, True)):
+        config = run.config.changed({"floor_draws": draws})
+        assert math.isfinite(points.floor(exact, run.process, config, rng).stderr) is known
+
+
 def failed(found):
     return [figure.what for figure in found if figure.ok is False]
 
@@ -297,11 +304,21 @@ def test_a_run_reports_and_draws(name, tmp_path):
     report = find(name).changed(TINY).run(tmp_path)
     names = {"config.json", "metrics.csv", "checkpoint.npz", "report.json"}
     pictures = {"loss.png", "samples.png", "reverse.png"}
-    pictures |= {"trajectories.png"} if name == "moons" else set()
+    pictures |= {"trajectories.png"} if name == "moons" else {"noising.png", "schedule.png"}
     assert {f.name for f in tmp_path.iterdir()} == names | pictures
     saved = json.loads((tmp_path / "report.json").read_text())
     assert [row["what"] for row in saved["figures"]] == [figure.what for figure in report]
     assert "excess of the loss / floor" in values(report)
+
+
+def test_the_chapters_figures_show_the_runs_own_process(rng):
+    run, _ = exact_run("two_gaussians", np.zeros((3, 1)))
+    pictures = points.chapters(run, rng)
+    signal = pictures["schedule.png"].axes[1].lines[0].get_ydata()
+    np.testing.assert_array_equal(signal, run.process.alphas_bar)
+    titles = [ax.get_title() for ax in pictures["noising.png"].axes]
+    assert titles[0] == "$t=0$, noise level 0.000"
+    assert titles[-1] == "$t=40$, noise level 1.000"
 
 
 @pytest.mark.slow

@@ -14,10 +14,10 @@ from tinydiff.train.presets import PRESETS
 from tinydiff.train.presets.expected import EXPECTED
 from tinydiff.train.regression import RegressionLearner
 from tinydiff.train.text import TextLearner
-from tinydiff.train.vae import VaeLearner
+from tinydiff.train.vae import learner_of
 
 LEARNERS = {
-    "vae": lambda s: VaeLearner(s, load(s.data)),
+    "vae": lambda s: learner_of(s, load(s.data)),
     "gan": lambda s: GanLearner(s, load(s.data)),
     "energy": lambda s: EnergyLearner(s, load("moons")),
     "regression": RegressionLearner,

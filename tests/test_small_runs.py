@@ -23,11 +23,14 @@ TINY = {"steps": 4, "batch": 12, "log_every": 2, "save_every": 3, "hidden": 8}
 RUNS = {
     "vae": vae.Vae("tiny", warmup=1, latent=2, **TINY),
     "vae-gaussian": vae.Vae("tiny", warmup=1, latent=3, likelihood="gaussian", **TINY),
+    "vae-linear": vae.Vae("tiny", latent=2, network="linear", likelihood="gaussian", **TINY),
     "vae-conv": vae.Vae("tiny", warmup=1, latent=2, network="conv", **TINY),
     "gan": gan.Gan("tiny", layers=2, critic_steps=2, **TINY),
     "gan-ns": gan.Gan("tiny", layers=2, objective="non-saturating", **TINY),
     "gan-digits": gan.Gan("tiny", layers=1, critic_steps=2, data="digits", judge_steps=2, **TINY),
     "energy": energy.EnergyModel("tiny", warmup=1, **TINY),
+    "energy-explicit": energy.EnergyModel("tiny", warmup=1, loss="explicit", **TINY),
+    "energy-sliced": energy.EnergyModel("tiny", warmup=1, loss="sliced", **TINY),
     "regression": regression.Regression("tiny", rows=20, warmup=1, **TINY),
     "regression-linear": regression.Regression("tiny", model="linear", rows=20, **TINY),
     "classifier": classify.Classification("tiny", warmup=1, **TINY),
@@ -44,7 +47,7 @@ PICTURES = {
     autoencoder.AutoencoderSettings: OF_IMAGES,
 }
 LEARNERS = {
-    vae.Vae: lambda s: vae.VaeLearner(s, load(s.data)),
+    vae.Vae: lambda s: vae.learner_of(s, load(s.data)),
     gan.Gan: lambda s: gan.GanLearner(s, load(s.data)),
     energy.EnergyModel: lambda s: energy.EnergyLearner(s, load("moons")),
     regression.Regression: regression.RegressionLearner,
@@ -76,6 +79,8 @@ def test_a_run_reports_and_draws(name, tmp_path):
     names = {"config.json", "metrics.csv", "checkpoint.npz", "loss.png", "report.json"}
     if isinstance(settings, classify.Classification):
         names |= {"boundary.png"} if name == "boundary" else {"layers.png", "features.png"}
+    elif name == "vae-linear":
+        names |= {"axes.png"}
     else:
         names |= PICTURES[type(settings)]
     assert {f.name for f in tmp_path.iterdir()} == names
@@ -255,8 +260,9 @@ def test_a_latent_space_is_shown_in_the_plane(rng):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [
-    "vae", "vae-plane", "vae-conv", "gan", "gan-digits", "energy", "regression",
-    "regression-linear", "boundary", "classifier", "autoencoder", "autoencoder-linear",
+    "vae", "vae-plane", "vae-conv", "vae-linear", "gan", "gan-digits", "energy", "energy-explicit",
+    "energy-sliced", "regression", "regression-linear", "boundary", "classifier", "autoencoder",
+    "autoencoder-linear",
 ])  # fmt: skip
 def test_a_preset_meets_its_bars(name, tmp_path, monkeypatch):
     monkeypatch.undo()  # the report is measured in full

@@ -42,6 +42,7 @@ def test_the_presets_build(rng):
         ({"batch": 0}, "batch must be at least 1"),
         ({"lr": 0.0}, "lr must be positive"),
         ({"lr": float("nan")}, "lr must be positive"),
+        ({"grad_clip": float("inf")}, "grad_clip must be finite, got inf"),
         ({"ema": 1.0}, r"ema must lie in \[0, 1\)"),
         ({"schedule": "linaer"}, "'linaer' is unknown; choose linear, cosine, sigmoid"),
         ({"sample_steps": 21}, "sample_steps = 21 visits more times than there are: T = 20"),

@@ -1,10 +1,12 @@
-"""The exact density that `tinydiff train energy` is judged by."""
+"""`tinydiff train energy`: the exact density it is judged by, and three losses of one score."""
 
 import numpy as np
 import pytest
 
 from tinydiff.data import load
-from tinydiff.train.energy import noised_moons
+from tinydiff.models.energy import explicit_loss
+from tinydiff.train.energy import EnergyLearner, noised_moons
+from tinydiff.train.presets import find
 
 
 def test_the_exact_density_integrates_to_one():
@@ -32,3 +34,24 @@ def test_the_exact_density_is_that_of_the_noised_rows(rng):
         drawn = moment(x)
         error = drawn.std(axis=-1) / np.sqrt(len(x))
         assert (np.abs(drawn.mean(axis=-1) - (moment(places) * p).sum(axis=-1)) < 4 * error).all()
+
+
+def test_the_three_losses_fit_the_score_of_the_same_noised_rows():
+    """E |sigma s + eps|^2 / d = 1 + (2 sigma^2 / d) E [1/2 |s|^2 + div s] over noised rows, for any
+    s: by parts, E s . eps = sigma E div s. Here d = 2, and s is that of a fresh network."""
+    sigma, values = 0.5, {}
+    x = load("moons").x
+    for loss in ("denoising", "explicit", "sliced"):
+        settings = find("energy").changed({"loss": loss, "sigma": sigma})
+        trained = EnergyLearner(settings, load("moons"))
+        trained.model.flat.data[...] *= 3  # its score matters beside the parabola's
+        trained.model.flat.changed()
+        drawn = np.array([trained.loss(x).item() for _ in range(10)])
+        if loss == "denoising":
+            drawn = (drawn - 1) / sigma**2
+        values[loss] = drawn.mean(), drawn.std(ddof=1) / np.sqrt(10)
+    expected, spread = values.pop("explicit")
+    for mean, error in values.values():
+        assert abs(mean - expected) < 5 * np.hypot(error, spread)
+    clean = explicit_loss(trained.model, x).item()
+    assert abs(clean - expected) > 10 * spread, "of rows without noise it is another"

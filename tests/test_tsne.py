@@ -1,6 +1,7 @@
 """t-SNE and SNE from data to map: the descent, its start, and what it says about bad data."""
 
 import csv
+import math
 import warnings
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, trustworthiness
 
 import tinydiff as td
+from benchmarks import tsne
 from tinydiff import manifold
 from tinydiff.backend import fast
 
@@ -51,11 +53,29 @@ def test_all_digits():
     assert np.abs(ours.perplexity - 30).max() < 1e-6
 
 
+@pytest.mark.parametrize(
+    "changes, off, bars",
+    [
+        ({}, 1e-9, 0),
+        ({"kl": 0.72}, 1e-9, 1),
+        ({"trustworthiness": 0.98}, 1e-9, 1),
+        ({"seconds": 4.0}, 1e-9, 1),
+        ({}, 2e-6, 1),
+        ({"kl": math.nan}, math.nan, 2),
+    ],
+)
+def test_the_benchmark_fails_what_ought_to_fail(changes, off, bars, capsys):
+    exact = {"method": "exact", "seconds": 10.0, "kl": 0.7, "trustworthiness": 0.995}
+    ours = exact | {"method": "tinydiff", "seconds": 1.0} | changes
+    assert len(tsne.missed([ours, exact], off, quick=False)) == bars
+    assert capsys.readouterr().out.count("FAIL") == bars
+
+
 # --- the descent
 
 
 def steps_of(gradient, p, y, steps, lr, exaggeration, momentum):
-    """The descent, coordinate by coordinate."""
+    """The descent, coordinate by coordinate, and the map centred."""
     y, early = y.copy(), min(250, steps // 2)
     for step in range(steps):
         if step in (0, early):
@@ -66,7 +86,7 @@ def steps_of(gradient, p, y, steps, lr, exaggeration, momentum):
             gain[i] = max(0.01, gain[i] + 0.2 if same_way else gain[i] * 0.8)
             move[i] = momentum[int(step >= early)] * move[i] - lr * gain[i] * slope[i]
         y += move
-    return y
+    return y - y.mean(axis=0)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 21, 520])
@@ -148,6 +168,17 @@ def test_units_and_origin_do_not_matter(scale, offset):
     np.testing.assert_allclose(other.y, plain.y, rtol=0, atol=1e-3 * np.abs(plain.y).max())
 
 
+@pytest.mark.parametrize("method", [manifold.tsne, manifold.sne])
+def test_a_map_is_centred_wherever_it_starts(method):
+    x = DIGITS[:80]
+    start = manifold.principal_axes(x) * 1e-3
+    plain, other = (method(x, 10, 300, init=start + offset) for offset in (0, 100))
+    for found in (plain, other):
+        np.testing.assert_allclose(found.y.mean(axis=0), 0, atol=1e-12 * np.abs(found.y).max())
+    one, far = (method(x, **SMOOTH, init=start + offset).y for offset in (0, 100))
+    np.testing.assert_allclose(far, one, rtol=0, atol=1e-3 * np.abs(one).max())
+
+
 def test_without_fast_forms(monkeypatch):
     """The readable twins, all in float64, lead to the same map."""
     x = DIGITS[:80]
@@ -214,8 +245,9 @@ def test_the_start(rng):
     np.testing.assert_allclose(y, axes * 1e-4 / axes[:, 0].std(), rtol=1e-9)
     drawn = start_of(x, init="random", rng=np.random.default_rng(3))
     expected = 1e-4 * np.random.default_rng(3).standard_normal((40, 2))
-    np.testing.assert_array_equal(drawn, expected)
-    np.testing.assert_array_equal(start_of(x, init=drawn.astype(np.float32)), drawn.astype("f4"))
+    np.testing.assert_allclose(drawn, expected - expected.mean(axis=0), rtol=0, atol=1e-18)
+    given = drawn.astype(np.float32)
+    np.testing.assert_allclose(start_of(x, init=given), given - given.mean(axis=0), atol=1e-11)
 
 
 @pytest.mark.parametrize("d", [1, 3, 60])

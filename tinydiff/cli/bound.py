@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -56,8 +57,14 @@ def run(args):
             threads=cores(), show=show,
         )  # fmt: skip
     if args.json:
-        total = {"nats": found.total.mean(), "stderr": found.stderr, "rows": len(found.L_T)}
-        print(json.dumps({"total": total, "terms": found.table()}, indent=2))
+        total = {"nats": found.total.mean(), "stderr": known(found.stderr), "rows": len(found.L_T)}
+        terms = [row | {"stderr": known(row["stderr"])} for row in found.table()]
+        print(json.dumps({"total": total, "terms": terms}, indent=2, allow_nan=False))
     else:
         print(found)
     return 0
+
+
+def known(error):
+    """The standard error, or None where a single row has none: JSON knows no NaN."""
+    return None if math.isnan(error) else error

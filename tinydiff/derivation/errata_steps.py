@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from .. import ops
 from ..diffusion import likelihood, samplers, schedules
 from ..diffusion.process import Process
 from .entry import erratum
@@ -208,3 +209,22 @@ def b29():
         for shape in [(28, 28, 3), (28, 28, 1)]
     ]
     return (printed, correct), ((2352, 7.32956896), ((47_040_016 - 16) / 60_000, 8.0))
+
+
+@erratum(
+    "E-B32", "The first lab's attention weights sum to 1 over the queries, not the keys.",
+    verdict="WRONG",
+    printed=r"w_{ij} = e^{s_{ij}} / \textstyle\sum_i e^{s_{ij}},\ s_{ij} = q_i \cdot k_j/\sqrt{D}",
+    correct=r"w_{ij} = e^{s_{ij}} / \textstyle\sum_j e^{s_{ij}}",
+    source="nus-l8 L553 (the Transformer: first lab's notebook)",
+    implements="tinydiff.ops:attention", tolerance=DIGITS,
+)  # fmt: skip
+def b32():
+    """Two points with s = (0, 0; 0, log 3) and values (1, 0), (1, 1). The first value of each
+    result is the sum of its weights: 3/4 and 5/4 as printed, so that one point is told too little
+    and the other too much, and 1 over the keys. Right: by hand, e^s = (1, 1; 1, 3)."""
+    q, k = np.array([[0.0], [math.log(3)]]), np.array([[0.0], [1.0]])
+    values = np.array([[1.0, 0.0], [1.0, 1.0]])
+    printed = ops.softmax(q @ k.T, 0) @ values
+    hand = ([[3 / 4, 1 / 4], [5 / 4, 3 / 4]], [[1, 1 / 2], [1, 3 / 4]])
+    return (printed, ops.attention(q, k, values)), hand

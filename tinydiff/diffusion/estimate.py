@@ -75,8 +75,9 @@ class Bound:
         lines = [f"{'term':6}{'t':>11}{'nats':>14}{'stderr':>12}{'bits/dim':>12}"]
         for r in self.table():
             span = str(r["first"]) if r["first"] == r["last"] else f"{r['first']}-{r['last']}"
+            error = "-" if math.isnan(r["stderr"]) else f"{r['stderr']:.6f}"
             lines.append(
-                f"{r['term']:6}{span:>11}{r['nats']:14.6f}{r['stderr']:12.6f}{r['bits_per_dim']:12.6f}"
+                f"{r['term']:6}{span:>11}{r['nats']:14.6f}{error:>12}{r['bits_per_dim']:12.6f}"
             )
         return "\n".join(lines)
 

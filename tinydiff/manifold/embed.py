@@ -155,12 +155,16 @@ def _start(x, init, rng):
 
 
 def _descend(gradient, cost, p, y, steps, lr, exaggeration, momentum):
-    """(y, history) after `steps` steps down `gradient(p, y)`, with momentum and gains."""
+    """(y, history) after `steps` steps down `gradient(p, y)`, with momentum and gains.
+
+    y is centred before, so that a far-off start costs no digits, and after, as gains let it drift.
+    """
     if steps < 1:
         raise ValueError(f"expected at least 1 step, got {steps}")
     xp, early, history = xp_of(y), min(EXAGGERATED, steps // 2), []
     near = p.astype(xp.float32)
     used = exaggeration * near
+    y = y - y.mean(axis=0)
     for step in range(steps):
         if step in (0, early):  # each phase begins at rest
             velocity, gains = xp.zeros_like(y), xp.ones_like(y)
@@ -175,4 +179,4 @@ def _descend(gradient, cost, p, y, steps, lr, exaggeration, momentum):
             history.append((step + 1, float(cost(p, y))))
     if not math.isfinite(history[-1][1]):
         raise ValueError(f"the map has diverged with lr={lr:g}; choose a smaller lr")
-    return y, tuple(history)
+    return y - y.mean(axis=0), tuple(history)

@@ -102,6 +102,6 @@ def report(learner, test):
     rows = np.concatenate([a[:PICTURED] for a in (test.x, copies[0], through[0])])
     title = f"Held-out images; through {latent} learned numbers; on {latent} principal axes"
     return found, {
-        "reconstructions.png": viz.grid(rows, PICTURED, title),
+        "reconstructions.png": viz.grid(rows, len(rows) // 3, title),
         "latent.png": viz.embedding(principal_axes(codes), test.y, "The codes of held-out images"),
     }

@@ -19,10 +19,12 @@ from ..tensor import no_grad
 from . import plain
 from .descent import Descent
 from .judge import warped
+from .metrics import read
 from .report import Figure
 from .settings import Settings
 
 SHAPES = {shape.__name__: shape for shape, k in points.SHAPES.items() if k > 1}
+SECONDS = 60  # that training on digits may take
 NODES = 200  # of the quadrature along each class
 SHOWN, CELLS = 1.25, 121  # half the side of the picture of the plane, and how many cells it has
 DIGITS, CHANNELS = 5, 8  # of the picture of the layers: images, and channels of each layer
@@ -33,7 +35,7 @@ PROTOCOL = (
     "has seen the held-out digits. True probabilities of points: each class is an arc, blurred; "
     f"its density is an integral along the arc, by Gauss-Legendre with {NODES} nodes (the cut of "
     "the noise at 5 standard deviations is left out). Their cross entropy is the least possible in "
-    "the mean."
+    "the mean. Seconds of training: wall clock, of all steps, without what is read and reported."
 )
 
 
@@ -55,8 +57,13 @@ class Classification(Settings, kind="classifier"):
 
     def run(self, folder, saved=None, *, threads=1, versions=None, show=lambda *_: None):
         learner = ClassifierLearner(self, rows(self, "train"))
+
+        def measure():
+            found, pictures = report(learner, rows(self, "test"))
+            return found + seconds(self, read(folder / "metrics.csv")), pictures
+
         return plain.run(
-            learner, folder, saved, measure=lambda: report(learner, rows(self, "test")),
+            learner, folder, saved, measure=measure,
             what="cross entropy, nats", protocol=PROTOCOL, versions=versions, show=show,
         )  # fmt: skip
 
@@ -69,7 +76,7 @@ def rows(settings, split):
             f"data = {settings.data!r} has rows of shape {data.x.shape[1:]}: a classifier is for "
             "images, or for points of the plane"
         )
-    if data.y.max() == 0:
+    if split == "train" and data.y.max() == 0:
         raise ConfigError(f"data = {settings.data!r} has one class only: there is nothing to tell")
     if not settings.noise:
         return data
@@ -141,6 +148,13 @@ def figures(log_p, data, prefix=""):
     ]
 
 
+def seconds(settings, steps):
+    """The Figure of the time that training took, on digits; steps: the rows of metrics.csv."""
+    if settings.data != "digits":
+        return []
+    return [Figure("seconds of training", steps[-1]["seconds"] if steps else 0.0, ("<=", SECONDS))]
+
+
 def nearest(x, train):
     """The class of the training row that each row of x is nearest to: (N,)."""
     from scipy.spatial import cKDTree  # takes a moment, so only when asked for
@@ -185,7 +199,8 @@ def layers(model, test):
         maps.append(a[first][..., np.sort(np.argsort(-spread)[:CHANNELS])])
     features = found[-1].astype(np.float64)
     shown = principal_axes(features)
-    share = shown.var(axis=0).sum() / features.var(axis=0).sum()
+    spread = features.var(axis=0).sum()
+    share = shown.var(axis=0).sum() / spread if spread else 1.0  # a single image has none
     title = f"{features.shape[1]} features, the plane of their largest variance: {share:.0%} of it"
     return {
         "layers.png": viz.layers(test.x[first], maps),

@@ -38,14 +38,14 @@ def figures(judge, samples, train, test, rng):
         for what, x in strangers.items()
     ]
     share = np.bincount(p_samples.argmax(axis=1), minlength=p_samples.shape[1]) / len(samples)
-    n = min(len(samples), len(test.x))
+    n = min(len(samples), len(test.x), len(train.x))
     held_out, made = judges.features(judge, test.x), judges.features(judge, samples[:n])
     real = judges.features(judge, train.x[rng.choice(len(train.x), n, replace=False)])
     noise = judges.features(judge, strangers["noise"][:n])
     against = [
-        Figure("samples: Frechet distance to held-out", frechet(made, held_out)),
-        Figure(f"training {asked.rows}: Frechet distance to held-out", frechet(real, held_out)),
-        Figure("noise: Frechet distance to held-out", frechet(noise, held_out)),
+        Figure(f"{who}: Frechet distance to held-out", frechet(rows, held_out))
+        for who, rows in (("samples", made), (f"training {asked.rows}", real), ("noise", noise))
+        if n > 1  # a single row has no covariance
     ]
     accuracy = (p_test.argmax(axis=1) == test.y).mean()
     return [

@@ -60,8 +60,13 @@ def floor(process, draws, rng, n=100, weight="snr", predicts="x0"):
         left = residuals(process, t, draws, rng, n)
         factor = loss_of_x0(process, t, weight, predicts)
         at[t - 1] = factor * left.mean()
-        errors[t - 1] = factor * left.std(ddof=1) / math.sqrt(draws) if draws > 1 else math.nan
+        errors[t - 1] = factor * standard_error(left)
     return Floor(at, errors)
+
+
+def standard_error(draws):
+    """Of the mean of draws (n,); NaN for a single one, which cannot tell."""
+    return draws.std(ddof=1) / math.sqrt(len(draws)) if len(draws) > 1 else math.nan
 
 
 def loss_of_x0(process, t, weight, predicts):

@@ -12,11 +12,12 @@ from .build import settings_of
 
 def start(folder):
     """Make the folder of a new run. Raises ConfigError if it holds a run already."""
-    if (folder / "checkpoint.npz").exists():  # without one there is nothing to lose
-        raise ConfigError(
-            f"{folder} already holds a run: go on with it by --resume, choose another folder by "
-            "--out, or remove it"
-        )
+    for name in ("checkpoint.npz", "report.json"):  # without both there is nothing to lose
+        if (folder / name).exists():
+            go_on = "go on with it by --resume, " if name == "checkpoint.npz" else ""
+            raise ConfigError(
+                f"{folder} already holds a run: {go_on}choose another folder by --out, or remove it"
+            )
     folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -47,9 +48,9 @@ def write_config(folder, settings, versions):
 
 
 def write_json(path, value):
-    """Write JSON for people to read, whole or not at all."""
+    """Write JSON for people to read, whole or not at all. ValueError for NaN and infinity."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(value, indent=2) + "\n")
+    temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
     os.replace(temporary, path)
 
 

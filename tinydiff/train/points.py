@@ -13,10 +13,11 @@ from ..backend import to_device_of, to_host
 from ..diffusion import bound
 from ..diffusion.grid import line, total_variation
 from ..diffusion.likelihood import ode_logp
+from ..models.ddpm1d import DDPM1D
 from ..tensor import no_grad
 from .curves import uniform_distance
 from .distances import energy_distance
-from .floor import Floor, loss_of_x0
+from .floor import Floor, loss_of_x0, standard_error
 from .laws import law
 from .metrics import columns
 from .report import Figure
@@ -30,6 +31,7 @@ JUDGED = 200  # rows in the plane whose log density is integrated
 TOLERANCE = 3e-4  # of the integral, in float32: total variations come out within 0.002
 PATHS = 60  # in the pictures
 PANELS = 6
+CHAPTER = 5  # times t in the histograms of ch327
 
 PROTOCOL = (
     f"Exact: the law of the data as a Gaussian mixture. Loss: of {LOSSES} fresh draws of it, t "
@@ -56,6 +58,8 @@ def report(run, clock, threads, show):
     with clock("density"), one_thread_each():
         figures, pictures = judge(run, exact, rng)
     with clock("pictures"):
+        if run.data.name == "two_gaussians":
+            pictures |= chapters(run, rng)
         metrics = columns(run.folder / "metrics.csv")
         what = f"{run.config.weight} loss: mean squared error of {run.config.predicts}"
         mark = least.mean, f"the least possible: {least.mean:.4f}"
@@ -63,6 +67,17 @@ def report(run, clock, threads, show):
         for name, picture in pictures.items():
             viz.save(picture, run.folder / name)
     return found + figures, PROTOCOL
+
+
+def chapters(run, rng):
+    """ch327's two figures, by its DDPM1D with the run's process, which the preset has mended."""
+    ddpm, x0 = DDPM1D(run.process.T), run.data.x[:, 0]
+    ddpm.process = run.process
+    times = np.unique(np.linspace(0, ddpm.T, CHAPTER).astype(int)).tolist()
+    return {
+        "noising.png": viz.noising_numbers(ddpm, x0, times, rng),
+        "schedule.png": viz.schedule(ddpm),
+    }
 
 
 def floor(exact, process, config, rng):
@@ -77,7 +92,7 @@ def floor(exact, process, config, rng):
         xt = process.q_sample(x0, t, rng.standard_normal(x0.shape))
         left = exact.var_x0(process, xt, t).mean(axis=1)
         at[t - 1] = factor * left.mean()
-        errors[t - 1] = factor * left.std() / math.sqrt(max(len(left) - 1, 1))
+        errors[t - 1] = factor * standard_error(left)
     return Floor(at, errors)
 
 

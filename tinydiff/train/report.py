@@ -1,5 +1,6 @@
 """The report on what was learned: what it is made of; figures, bars, and the table of both."""
 
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,16 +33,24 @@ class Figure(NamedTuple):
 
     @property
     def ok(self):
-        """Whether the bar is met; NaN meets none. None without a bar."""
+        """Whether the bar is met; NaN and infinity meet none. None without a bar."""
         if self.bar is None:
             return None
         relation, number = self.bar
-        return bool(self.value >= number if relation == ">=" else self.value <= number)
+        met = self.value >= number if relation == ">=" else self.value <= number
+        return bool(met and math.isfinite(self.value))
 
 
 def as_dict(found, protocol):
-    """The report as JSON values; protocol: how the figures were measured, for people."""
-    rows = [f._asdict() | {"value": round(float(f.value), 6), "ok": f.ok} for f in found]
+    """The report as JSON values; protocol: how the figures were measured, for people.
+
+    A value that is not finite is null: JSON knows no such numbers.
+    """
+    rows = [
+        f._asdict()
+        | {"value": round(float(f.value), 6) if math.isfinite(f.value) else None, "ok": f.ok}
+        for f in found
+    ]
     ok = all(f.ok is not False for f in found)
     return {"ok": ok, "figures": rows, "protocol": protocol}
 

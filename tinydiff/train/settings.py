@@ -4,6 +4,7 @@ A preset is an instance; a TOML file and the flags of the command change it. Wha
 run saves, and all that is needed to build its model again.
 """
 
+import math
 import tomllib
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -69,6 +70,9 @@ class Settings:
         for name in self.fractions:
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
+        for key in fields(self):
+            if key.type is float and not math.isfinite(getattr(self, key.name)):
+                raise ConfigError(f"{key.name} must be finite, got {getattr(self, key.name)}")
 
     def changed(self, changes):
         """These settings with the dict `changes`; a dict is merged into the dict that it changes.

@@ -23,14 +23,17 @@ from ..models.vae import (
 )
 from ..ops import mean
 from ..tensor import no_grad
-from . import plain
+from . import linear_vae, plain
 from .descent import Descent
+from .floor import standard_error
 from .images import image_shape
+from .linear_vae import LinearVaeLearner
 from .report import Figure
 from .settings import Settings
 
 DRAWS = 200  # of z for each held-out row
-PICTURED = 100  # samples in the grid
+PICTURED, COLUMNS = 100, 20  # samples in the grid, and in a row of it
+BARS = {8: -105, 2: -112}  # nats on digits, by the size of z, that the presets are known to reach
 PROTOCOL = (
     f"Held-out rows, averaged weights, {DRAWS} draws of z for each row. Bound: log p(x | z) of the "
     "draws minus the divergence in closed form, averaged; by Monte Carlo: with log q(z | x) - "
@@ -57,7 +60,7 @@ class Vae(Settings, kind="vae"):
     ema: float = 0.99
     grad_clip: float = 100.0  # of a loss in nats per image, not per pixel
 
-    choices = {"likelihood": ("discretized", "gaussian"), "network": ("mlp", "conv")}
+    choices = {"likelihood": ("discretized", "gaussian"), "network": ("mlp", "conv", "linear")}
     at_least = {"batch": 1, "latent": 1, "hidden": 1, "warmup": 0}
     positive = ("lr", "grad_clip")
     fractions = ("ema",)
@@ -65,11 +68,29 @@ class Vae(Settings, kind="vae"):
     def run(self, folder, saved=None, *, threads=1, versions=None, show=lambda *_: None):
         data = load(self.data)
         image_shape(data)  # the report is on images
-        learner = VaeLearner(self, data)
+        learner = learner_of(self, data)
+        measure, protocol = report, PROTOCOL
+        if self.network == "linear":
+            measure, protocol = linear_vae.report, linear_vae.PROTOCOL
         return plain.run(
-            learner, folder, saved, measure=lambda: report(learner, load(self.data, "test")),
-            what="minus the bound, nats per image", protocol=PROTOCOL, versions=versions, show=show,
+            learner, folder, saved, measure=lambda: measure(learner, load(self.data, "test")),
+            what="minus the bound, nats per image", protocol=protocol, versions=versions, show=show,
         )  # fmt: skip
+
+    def check(self):
+        super().check()
+        if self.network == "linear" and self.likelihood != "gaussian":
+            raise ConfigError("network = 'linear' is a model of densities: likelihood = 'gaussian'")
+
+    def bar(self):
+        """What the bound must reach, a Figure's bar; None where there is no experience."""
+        known = self.data == "digits" and self.likelihood == "discretized" and self.latent in BARS
+        return (">=", BARS[self.latent]) if known else None
+
+
+def learner_of(settings, data):
+    """What is trained, on the Dataset `data`."""
+    return (LinearVaeLearner if settings.network == "linear" else VaeLearner)(settings, data)
 
 
 class VaeLearner(Descent):
@@ -80,6 +101,11 @@ class VaeLearner(Descent):
         super().__init__(settings, data.x)
         self.element = gaussian_log_likelihood
         if settings.likelihood == "discretized":
+            if not data.levels:
+                raise ConfigError(
+                    f"data = {settings.data!r} has no levels to have probabilities: choose "
+                    "likelihood = 'gaussian'"
+                )
             decoder.check_levels(data.x, data.levels)
             self.element = partial(decoder.discretized, levels=data.levels)
 
@@ -124,11 +150,12 @@ def report(learner, test):
     rng = np.random.default_rng(settings.seed)
     with learner.average.applied():
         eps = rng.standard_normal((DRAWS, len(test), settings.latent), dtype=np.float32)
-        found = figures(*bounds(model, test.x, learner.element, eps), test, settings.likelihood)
+        parts = bounds(model, test.x, learner.element, eps)
+        found = figures(*parts, test, settings.likelihood, settings.bar())
         return found, pictures(model, test, rng)
 
 
-def figures(likelihood, closed, sampled, test, kind):
+def figures(likelihood, closed, sampled, test, kind, bar=None):
     """The Figures of held-out rows: the bound by two routes, and how far they are apart."""
     d = math.prod(test.x.shape[1:])
     per_row = likelihood.mean(axis=0) - closed
@@ -140,8 +167,8 @@ def figures(likelihood, closed, sampled, test, kind):
         width = d * math.log(2 / (test.levels - 1))
     tight = importance_bound(likelihood - sampled)
     return [
-        Figure("bound on log p(x), nats per image", bound),
-        Figure("its standard error over the images", per_row.std(ddof=1) / math.sqrt(len(per_row))),
+        Figure("bound on log p(x), nats per image", bound, bar),
+        Figure("its standard error over the images", standard_error(per_row)),
         Figure("bound by Monte Carlo alone", (likelihood - sampled).mean()),
         Figure("their difference / its standard error", abs(apart.mean()) / error, ("<=", 3)),
         Figure("bits per dimension", -(bound + width) / (d * math.log(2))),
@@ -160,21 +187,30 @@ def pictures(model, test, rng):
 
     with no_grad():
         means = to_host(model.encode(to_device_of(test.x, model.flat.data))[0].data)
-    rows = test.x[:PICTURED].reshape(-1, 20, *test.x.shape[1:])  # a row of images, then its copy
-    copies = decoded(means[:PICTURED]).reshape(rows.shape)
-    pairs = np.stack([rows, copies], axis=1).reshape(-1, *test.x.shape[1:])
+    pairs = above_copies(test.x[:PICTURED], decoded(means[:PICTURED]))
     prior = rng.standard_normal((PICTURED, model.latent))
-    a, b = rng.permutation(means)[:10].reshape(2, 5, 1, -1).astype(np.float64)
+    ends = np.resize(rng.permutation(len(means)), 10)  # of fewer images some serve again
+    a, b = means[ends].reshape(2, 5, 1, -1).astype(np.float64)
     u = np.linspace(0, 1, 11)[:, None]
     ways = np.stack([lerp(a, b, u), slerp(a, b, u)], axis=1).reshape(-1, model.latent)
     return {
-        "reconstructions.png": viz.grid(pairs, 20, "Held-out images, each row above its copy"),
-        "samples.png": viz.grid(decoded(prior), 20, f"{PICTURED} samples, unselected"),
+        "reconstructions.png": viz.grid(pairs, COLUMNS, "Held-out images, each row above its copy"),
+        "samples.png": viz.grid(decoded(prior), COLUMNS, f"{PICTURED} samples, unselected"),
         "interpolation.png": viz.grid(
             decoded(ways), len(u), "From one held-out image to another: by a line, by an arc"
         ),
         "latent.png": latent(means, test.y),
     }
+
+
+def above_copies(x, copies):
+    """Rows of COLUMNS images of x, each followed by its row of copies; a short row is filled up
+    with frames (NaN)."""
+    n = -(-len(x) // COLUMNS) * COLUMNS
+    filled = np.full((2, n, *x.shape[1:]), np.nan, np.float32)
+    filled[0, : len(x)], filled[1, : len(x)] = x, copies
+    rows = filled.reshape(2, -1, COLUMNS, *x.shape[1:])
+    return rows.swapaxes(0, 1).reshape(-1, *x.shape[1:])
 
 
 def latent(z, labels):

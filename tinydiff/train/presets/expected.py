@@ -41,6 +41,8 @@ EXPECTED = {
     "gan": Expected(17_219, "30 s", "8 of 8 modes, 88 % of samples in one (data: 99 %)"),
     "gan-ns": Expected(17_219, "30 s", "7 of 8 modes"),
     "energy": Expected(17_025, "30 s", "score within 11 % of the exact one; log Z 2.64 and 2.62"),
+    "energy-explicit": Expected(17_025, "1 min", "score within 17 % of the exact one"),
+    "energy-sliced": Expected(17_025, "1 min", "score within 18 % of the exact one"),
     "text": Expected(725_508, "6 min", "nats per character: 2.67, its twin 1.56, unigram 3.10"),
     "tsne": Expected(3_594, "10 s", "KL divergence 0.681, trustworthiness 0.995"),
     "regression": Expected(1_153, "5 s", "squared error 0.0396, where the noise alone has 0.04"),
@@ -49,6 +51,7 @@ EXPECTED = {
     "autoencoder": Expected(169_032, "30 s", "squared error 0.041 a pixel, 8 principal axes 0.098"),
     "autoencoder-linear": Expected(1_096, "30 s", "the error of 8 principal axes, 0.098"),
     "vae-conv": Expected(26_033, "2 min", "bound on held-out digits 100.7 nats, 2.27 bits/dim"),
+    "vae-linear": Expected(1_097, "20 s", "bound within 0.001 nats of probabilistic PCA's, -30.04"),
     "gan-digits": Expected(
         169_281, "3 min", "top probability of samples 0.93, Frechet distance 5.0"
     ),

@@ -39,6 +39,20 @@ LECTURES = (
         about="energy of two moons by denoising score matching, log Z by two routes",
         steps=2000,
     ),
+    EnergyModel(
+        name="energy-explicit",
+        about="the same by explicit score matching: the trace of the score's slope",
+        task="energy",
+        loss="explicit",
+        steps=1500,
+    ),
+    EnergyModel(
+        name="energy-sliced",
+        about="the same by sliced score matching: that slope along one direction",
+        task="energy",
+        loss="sliced",
+        steps=2000,
+    ),
     Text(
         name="text",
         about="diffusion of characters, and an autoregressive twin",
@@ -94,6 +108,16 @@ LECTURES = (
         hidden=16,
         lr=3e-3,
         steps=2500,
+    ),
+    Vae(
+        name="vae-linear",
+        about="the linear VAE of digits, beside probabilistic PCA in closed form",
+        task="vae",
+        network="linear",
+        likelihood="gaussian",
+        batch=1438,  # all rows
+        lr=2e-2,
+        steps=1500,
     ),
     Gan(
         name="gan-digits",
