@@ -12,7 +12,7 @@ from ..backend.errors import ConfigError
 from ..data import load
 from ..diffusion import bound
 from ..diffusion.estimate import join
-from .build import open_run
+from .build import open_run, try_one
 from .shards import one_thread_each
 
 GROUP = 125  # rows that are evaluated together: more would not stay in a CPU's cache
@@ -35,6 +35,7 @@ def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, sho
     """
     config, model, process = open_run(folder)
     held_out = load(config.data, "test")
+    try_one(config, model, held_out)  # a file of one's own may have changed
     rng = np.random.default_rng(seed)
     n = len(held_out) if n is None else n
     times = process.T if times is None else times

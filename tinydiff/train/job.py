@@ -18,7 +18,7 @@ from ..backend import to_host
 from ..backend.errors import ConfigError
 from ..data import load
 from . import curves, images, points
-from .build import open_run, sampling, some_labels
+from .build import open_run, sampling, some_labels, try_one
 from .folder import Clock, write_config, write_json
 from .laws import law
 from .look import read
@@ -40,8 +40,9 @@ def run(config, folder, saved=None, *, threads=1, versions=None, show=lambda *_:
     data, held_out = load(config.data), load(config.data, "test")
     report = report_of(data)
     clock = Clock()
-    write_config(folder, config, versions)
     trainer = Trainer(config, data, held_out, threads=threads)
+    config = trainer.settings
+    write_config(folder, config, versions)
     with blas_threads(threads // len(trainer.shards.replicas)):
         if saved:
             trainer.load(saved)
@@ -86,7 +87,8 @@ def draw_samples(folder, n, seed, threads=1, show=lambda *_: None, *, labels=Non
     They are drawn in groups of GROUP, each with a generator of its own, side by side on `threads`
     threads; how many threads there are does not change them. Of a model that is told labels:
     labels of the samples, (n,), by default each class in turn; guidance: another scale than the
-    run's own. Raises CheckpointError, and ConfigError for labels that the run does not know.
+    run's own. Raises CheckpointError, and ConfigError for labels that the run does not know, or for
+    data that no longer fits it.
     """
     config, model, process = open_run(folder)
     if not config.classes and not (labels is None and guidance is None):
@@ -94,7 +96,9 @@ def draw_samples(folder, n, seed, threads=1, show=lambda *_: None, *, labels=Non
     if labels is not None and not 0 <= min(labels) <= max(labels) < config.classes:
         raise ConfigError(f"labels of {folder} are 0 to {config.classes - 1}, got {max(labels)}")
     labels = some_labels(config, n) if labels is None else np.asarray(labels)
-    shape = load(config.data, limit=1).x.shape[1:]
+    one = load(config.data, limit=1)
+    try_one(config, model, one)  # a file of one's own may have changed
+    shape = one.x.shape[1:]
     starts = range(0, n, GROUP)
     done, lock = [], threading.Lock()
 

@@ -13,7 +13,7 @@ from ..backend import device_of, standard_normal, to_device_of
 from ..backend.errors import ConfigError
 from ..diffusion import bound
 from ..optim import EMA, AdamW, clip_grad_norm, cosine
-from .build import build
+from .build import build, fitted, try_one
 from .look import look
 from .loop import Learner
 from .plateau import Plateau
@@ -24,10 +24,12 @@ class Trainer(Learner):
     """A diffusion model and what trains it.
 
     config: Config; data: Dataset; held_out: another, to look at; threads: how many parts of a batch
-    are computed side by side. Parameters are made on the current device.
+    are computed side by side. Parameters are made on the current device. `settings` is the Config
+    with what the data decides. Raises ConfigError where model and data do not fit.
     """
 
     def __init__(self, config, data, held_out=None, *, threads=1):
+        config = fitted(config, data)
         super().__init__(config, len(data.x))
         self.x, self.y, self.held_out = data.x, data.y, held_out
         if config.classes and self.y.max() >= config.classes:
@@ -36,6 +38,7 @@ class Trainer(Learner):
                 f"{self.y.max() + 1}, got {config.classes}"
             )
         self.model, self.process = build(config, self.rng)
+        try_one(config, self.model, data)
         self.optimizer = AdamW(
             self.model, config.lr, betas=(0.9, config.beta2), weight_decay=config.weight_decay
         )
