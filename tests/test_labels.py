@@ -121,6 +121,9 @@ def test_samples_by_label(tmp_path, capsys):
     )
     with pytest.raises(td.ConfigError, match=r"labels of .* are 0 to 9, got 10"):
         job.draw_samples(tmp_path, 1, 0, labels=[10])
+    for scale in ("nan", "inf", "-inf"):
+        assert cli.main([*line, f"--guidance={scale}"]) == 2
+        assert f"guidance must be a finite number, got {scale}" in capsys.readouterr().err
 
 
 def test_what_is_refused(tmp_path):

@@ -7,6 +7,7 @@ forward.png, samples.png and reverse.gif, of images forward.gif too. What the fi
 are, depends on the data: images.py reports on images, curves.py on curves, points.py on points.
 """
 
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -95,6 +96,8 @@ def draw_samples(folder, n, seed, threads=1, show=lambda *_: None, *, labels=Non
         raise ConfigError(f"the model in {folder} was not told labels: sample without them")
     if labels is not None and not 0 <= min(labels) <= max(labels) < config.classes:
         raise ConfigError(f"labels of {folder} are 0 to {config.classes - 1}, got {max(labels)}")
+    if guidance is not None and not math.isfinite(guidance):
+        raise ConfigError(f"guidance must be a finite number, got {guidance}")
     labels = some_labels(config, n) if labels is None else np.asarray(labels)
     one = load(config.data, limit=1)
     try_one(config, model, one)  # a file of one's own may have changed

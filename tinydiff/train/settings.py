@@ -4,6 +4,7 @@ A preset is an instance; a TOML file and the flags of the command change it. Wha
 run saves, and all that is needed to build its model again.
 """
 
+import math
 import tomllib
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -49,6 +50,8 @@ class Settings:
                 object.__setattr__(self, key.name, known)
             elif type(value) is not key.type:
                 raise ConfigError(f"{key.name} must be of type {key.type.__name__}, got {value!r}")
+            if key.type is float and not math.isfinite(getattr(self, key.name)):
+                raise ConfigError(f"{key.name} must be a finite number, got {value}")
         object.__setattr__(self, "task", self.task or self.name)
         self.check()
 
