@@ -124,6 +124,9 @@ def test_samples_by_label(tmp_path, capsys):
     for scale in ("nan", "inf", "-inf"):
         assert cli.main([*line, f"--guidance={scale}"]) == 2
         assert f"guidance must be a finite number, got {scale}" in capsys.readouterr().err
+    with np.errstate(over="ignore"):
+        assert cli.main([*line, "--guidance=1e39"]) == 1
+    assert "the model returned NaN or infinity" in capsys.readouterr().err
 
 
 def test_what_is_refused(tmp_path):

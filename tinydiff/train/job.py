@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import viz
 from ..backend import to_host
-from ..backend.errors import ConfigError
+from ..backend.errors import ConfigError, Error
 from ..data import load
 from . import curves, images, points
 from .build import open_run, sampling, some_labels, try_one
@@ -88,8 +88,8 @@ def draw_samples(folder, n, seed, threads=1, show=lambda *_: None, *, labels=Non
     They are drawn in groups of GROUP, each with a generator of its own, side by side on `threads`
     threads; how many threads there are does not change them. Of a model that is told labels:
     labels of the samples, (n,), by default each class in turn; guidance: another scale than the
-    run's own. Raises CheckpointError, and ConfigError for labels that the run does not know, or for
-    data that no longer fits it.
+    run's own. Raises CheckpointError; ConfigError for labels that the run does not know, or for
+    data that no longer fits it; Error where the model, or too much guidance, makes NaN or infinity.
     """
     config, model, process = open_run(folder)
     if not config.classes and not (labels is None and guidance is None):
@@ -118,5 +118,8 @@ def draw_samples(folder, n, seed, threads=1, show=lambda *_: None, *, labels=Non
     rngs = np.random.default_rng(seed).spawn(len(starts))
     with one_thread_each(), ThreadPoolExecutor(threads) as pool:
         jobs = [pool.submit(copy_context().run, group, *pair) for pair in zip(starts, rngs)]
-        groups = [job.result() for job in jobs]
+        try:
+            groups = [job.result() for job in jobs]
+        except ValueError as error:  # of the sampler, which names the step
+            raise Error(f"cannot sample from {folder}: {error}") from error
     return [(frames[0][0], np.concatenate([x for _, x in frames])) for frames in zip(*groups)]
