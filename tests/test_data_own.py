@@ -181,7 +181,7 @@ BOTH = {"x_train": X, "x_test": X}
         ({"x": X, "y": np.arange(10) - 1}, "y must hold 10 labels 0, 1, 2"),
         ({"x": X, "y": FAR}, "y has a label 18446744073709551615, and x only 10 rows"),
         ({"x": X, "y": np.arange(1, 11)}, "y has a label 10, and x only 10 rows; number the cl"),
-        (BOTH | {"y_train": np.full(10, 10**13)}, "y_train has a label 10000000000000, and x_train"),
+        (BOTH | {"y_train": np.full(10, 10**13)}, "y_train has a label 10000000000000, and x_tra"),
         (BOTH | {"y_test": np.arange(10)}, "test rows have the label 1, no row to train on has"),
         (BOTH | {"y_test": FAR}, "test rows have the label 18446744073709551615, no row"),
         ({"x_train": X, "x_test": X[:, :2]}, "train and test rows differ in shape or type"),

@@ -98,6 +98,11 @@ def draw_samples(folder, n, seed, threads=1, show=lambda *_: None, *, labels=Non
         raise ConfigError(f"labels of {folder} are 0 to {config.classes - 1}, got {max(labels)}")
     if guidance is not None and not math.isfinite(guidance):
         raise ConfigError(f"guidance must be a finite number, got {guidance}")
+    if guidance not in (None, 1) and not config.drop_labels:
+        raise ConfigError(
+            f"the model in {folder} was told every label (drop_labels = 0): guidance is 1, as it "
+            f"needs one that has learned to do without them too; got {guidance:g}"
+        )
     labels = some_labels(config, n) if labels is None else np.asarray(labels)
     one = load(config.data, limit=1)
     try_one(config, model, one)  # a file of one's own may have changed

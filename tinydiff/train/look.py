@@ -15,7 +15,7 @@ from ..backend import to_device_of, to_host
 from ..diffusion import bound
 from ..diffusion.samplers import last
 from .build import sampling, some_labels
-from .held_out import decoder_of, draws
+from .held_out import decoder_of, draws, judged
 
 COLUMNS = ("step", "nats", "stderr", "bits_per_dim")
 SEED = 1  # beside the run's own, of what is looked at
@@ -26,7 +26,7 @@ def look(trainer, folder):
     """Add a row to validation.csv and a picture to early/ in `folder`. Returns the Bound.
 
     validation.csv: nats of the bound on -log p per row of held-out data, its standard error, and
-    bits/dim. A model that is told labels is judged without them.
+    bits/dim. What the bound is on where the model is told labels, `held_out.judged` says.
     """
     config, model, held_out = trainer.settings, trainer.model, trainer.held_out
     rng = np.random.default_rng([config.seed, SEED])
@@ -35,9 +35,9 @@ def look(trainer, folder):
     with trainer.average.applied():
         model.eval()
         found = bound.terms(
-            model, trainer.process, x0, noise=rng, variance=config.variance,
+            judged(config, model, held_out.y[chosen]), trainer.process, x0, noise=rng,
             ts=draws(config.T, min(config.look_times, config.T), len(x0), rng),
-            predicts=config.predicts, **decoder_of(held_out),
+            variance=config.variance, predicts=config.predicts, **decoder_of(held_out),
         )  # fmt: skip
         shape, labels = x0.shape[1:], some_labels(config, PICTURED)
         x = last(sampling(config, model, trainer.process, PICTURED, shape, rng, labels))
