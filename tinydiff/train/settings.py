@@ -108,7 +108,7 @@ def from_dict(values):
     """The Settings that `to_dict` turned into JSON values. Raises ConfigError."""
     values = dict(values)
     kind = values.pop("kind", None)
-    if kind not in Settings.kinds:
+    if not isinstance(kind, str) or kind not in Settings.kinds:
         raise ConfigError(f"unknown kind of run {kind!r}; known: {', '.join(Settings.kinds)}")
     try:
         return Settings.kinds[kind](**values)

@@ -10,11 +10,11 @@ from functools import partial
 import numpy as np
 
 from ..backend import device_of, standard_normal, to_device_of
-from ..backend.errors import ConfigError
+from ..backend.errors import ConfigError, Error
 from ..diffusion import bound
 from ..optim import EMA, AdamW, clip_grad_norm, cosine
 from .build import build, fitted, try_one
-from .look import look
+from .look import forget, look
 from .loop import Learner
 from .plateau import Plateau
 from .shards import Shards
@@ -95,10 +95,21 @@ class Trainer(Learner):
         loss = bound.hybrid_loss if self.settings.variance == "learned" else bound.loss
         return loss(predict, self.process, x0, t, eps, *settings, rows=rows)
 
-    def watch(self, folder):
+    def begin(self, folder):
+        forget(folder, self.step)
+
+    def due(self):
         every = self.settings.look_every
-        if every and self.step % every == 0:
+        return every > 0 and self.step % every == 0
+
+    def look(self, folder):
+        try:
             look(self, folder)
+        except ValueError as error:  # the loss is of the weights before the step, and was finite
+            raise Error(
+                f"training diverged: after step {self.step} {error}. Try a smaller lr, or a longer "
+                "warmup; a checkpoint saved before that step, if there is one, is kept"
+            ) from error
 
     def close(self):
         self.shards.close()
