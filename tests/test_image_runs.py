@@ -173,6 +173,14 @@ def test_images_that_do_not_fit_are_refused_before_training(shape, net, message,
     assert [path.name for path in tmp_path.iterdir()] == ["mine.npz"]
 
 
+def test_images_too_small_for_the_judge_are_refused_before_training(tmp_path, rng):
+    path, y = tmp_path / "mine.npz", np.arange(20) % 2
+    for shape, arrays in (((3, 4), {}), ((4, 4), {"y": y})):
+        assert job.report_of(load(images(path, rng, shape, **arrays)))
+    with pytest.raises(td.ConfigError, match=r"needs at least 4 x 4 pixels; give larger images"):
+        job.report_of(load(images(path, rng, (4, 3), y=y)))
+
+
 def test_a_file_that_has_changed_since_is_refused(tmp_path, rng):
     data = images(tmp_path / "mine.npz", rng, (8, 8, 3))
     Trainer(config(data=data), load(data)).save(tmp_path / "checkpoint.npz")

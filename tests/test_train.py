@@ -43,6 +43,7 @@ def test_the_presets_build(rng):
         ({"lr": 0.0}, "lr must be positive"),
         ({"lr": float("nan")}, "lr must be a finite number, got nan"),
         ({"lr": float("inf")}, "lr must be a finite number, got inf"),
+        ({"lr": 10**400}, "lr must be a finite number, got inf"),
         ({"guidance": float("-inf")}, "guidance must be a finite number, got -inf"),
         ({"ema": 1.0}, r"ema must lie in \[0, 1\)"),
         ({"schedule": "linaer"}, "'linaer' is unknown; choose linear, cosine, sigmoid"),
@@ -61,6 +62,8 @@ def test_an_unknown_name_is_answered_with_the_known_ones(rng):
         td.ConfigError, match=r"unknown argument 'depth' in net; the unet takes .*widths"
     ):
         build(config(net={"depth": 3}), rng)
+    with pytest.raises(td.ConfigError, match=r"does not describe a unet: Unable to allocate"):
+        build(config(net={"classes": 10**13}), rng)
     with pytest.raises(td.ConfigError, match=r"does not describe a unet: .*groups"):
         build(config(net={"widths": [9, 9]}), rng)
 

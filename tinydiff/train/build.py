@@ -87,7 +87,7 @@ def build(config, rng):
     given |= {"outputs": 2} if config.variance == "learned" else {}
     try:
         model = constructor(**config.net | given, rng=rng)
-    except (TypeError, ValueError, IndexError, ZeroDivisionError) as error:
+    except (TypeError, ValueError, IndexError, ZeroDivisionError, MemoryError) as error:
         raise ConfigError(
             f"net = {config.net} does not describe a {config.model}: {error}"
         ) from error

@@ -69,10 +69,11 @@ def run(config, folder, saved=None, *, threads=1, versions=None, show=lambda *_:
 
 
 def report_of(data):
-    """The function that reports on a Run with such data. Raises ConfigError if there is none."""
+    """The function that reports on a Run with such data. Raises ConfigError if none can."""
     if data.name == "gmm":
         return curves.report
     if data.x.ndim == 4:
+        images.check_judged(data)
         return images.report
     if law(data.name):
         return points.report

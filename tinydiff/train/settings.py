@@ -44,14 +44,15 @@ class Settings:
         for key in fields(self):
             value = getattr(self, key.name)
             if key.type is float and type(value) is int:
-                object.__setattr__(self, key.name, float(value))
+                known = float(value) if abs(value) < 2**1023 else math.inf  # more would overflow
+                object.__setattr__(self, key.name, known)
             elif key.type is dict and type(value) is dict:  # JSON and TOML know no tuples
                 known = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
                 object.__setattr__(self, key.name, known)
             elif type(value) is not key.type:
                 raise ConfigError(f"{key.name} must be of type {key.type.__name__}, got {value!r}")
-            if key.type is float and not math.isfinite(getattr(self, key.name)):
-                raise ConfigError(f"{key.name} must be a finite number, got {value}")
+            if key.type is float and not math.isfinite(known := getattr(self, key.name)):
+                raise ConfigError(f"{key.name} must be a finite number, got {known}")
         object.__setattr__(self, "task", self.task or self.name)
         self.check()
 
