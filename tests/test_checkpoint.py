@@ -115,6 +115,12 @@ def rewritten(path, **changes):
         ({"step": None}, "damaged"),
         ({"config": None}, "damaged"),
         ({"config": np.array([{}], dtype=object)}, "damaged"),
+        ({"version": "x"}, "damaged"),
+        ({"version": [1, 1]}, "damaged"),
+        ({"config": "[1]"}, r"damaged: config is not an object, but \[1\]"),
+        ({"step": -5}, "damaged: step -5 is no number of steps"),
+        ({"step": 2.5}, "damaged: step 2.5 is no number of steps"),
+        ({"ema/average": np.float32([1, np.nan])}, "damaged: ema/average holds NaN"),
     ],
 )
 def test_a_foreign_file_is_refused(trained, changes, message):
@@ -163,5 +169,8 @@ def test_arrays_of_another_model_are_refused(trained):
         load("ema", {})
     with pytest.raises(td.CheckpointError, match=r"settings that do not fit.*'colour'"):
         settings_of(saved | {"config": saved["config"] | {"colour": 1}})
-    with pytest.raises(td.CheckpointError, match=r"unknown kind of run 'tea'; known: .*diffusion"):
-        settings_of(saved | {"config": saved["config"] | {"kind": "tea"}})
+    for kind, said in (("tea", "'tea'"), ([1], r"\[1\]"), (None, "None")):
+        with pytest.raises(
+            td.CheckpointError, match=rf"unknown kind of run {said}; known: .*diffusion"
+        ):
+            settings_of(saved | {"config": saved["config"] | {"kind": kind}})

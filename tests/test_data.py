@@ -112,9 +112,31 @@ def test_what_cannot_be_loaded_is_said():
         load("digitz")
     with pytest.raises(ValueError, match=r"train.*test.*got 'all'"):
         load("digits", "all")
-    with pytest.raises(ValueError, match=r"at least 1 row, got 0"):
+    with pytest.raises(ValueError, match=r"limit must be at least 1, got 0"):
         load("digits", limit=0)
 
 
 def test_a_data_set_prints_in_one_line():
     assert repr(load("digits", limit=3)) == "Dataset(digits: 3 rows of (8, 8, 1), 17 levels)"
+
+
+@pytest.mark.parametrize(
+    "asked, kind, message",
+    [
+        ({"limit": 2.5}, TypeError, "limit must be a whole number, got 2.5"),
+        ({"limit": "3"}, TypeError, "limit must be a whole number, got '3'"),
+        ({"limit": -1}, ValueError, "limit must be at least 1, got -1"),
+        ({"seed": -1}, ValueError, "seed must be at least 0, got -1"),
+        ({"seed": 0.5}, TypeError, "seed must be a whole number, got 0.5"),
+        ({"seed": None}, TypeError, "seed must be a whole number, got None"),
+        ({"name": 3}, TypeError, "a data set has a name or a path, got 3"),
+        ({"name": ["digits"]}, TypeError, r"a data set has a name or a path, got \['digits'\]"),
+    ],
+)
+def test_what_makes_no_sense_is_said_in_one_sentence(asked, kind, message):
+    with pytest.raises(kind, match=f"^{message}$"):
+        load(**asked)
+
+
+def test_numpys_whole_numbers_are_whole_numbers():
+    assert len(load("moons", limit=np.int64(3), seed=np.uint8(2))) == 3

@@ -136,7 +136,8 @@ def test_an_npz_of_floats_is_taken_as_it_is(tmp_path, rng):
 
 def test_an_npz_with_a_split_of_its_own(tmp_path, rng):
     x, z = rng.uniform(-1, 1, (5, 2)), rng.uniform(-1, 1, (3, 2))
-    np.savez(tmp_path / "a.npz", x_train=x, x_test=z, y_test=np.array([2, 0, 1]))
+    y = np.array([0, 1, 2, 1, 0], dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=z, y_test=np.array([2, 0, 1]))
     np.testing.assert_array_equal(load(tmp_path / "a.npz").x, x.astype(np.float32))
     np.testing.assert_array_equal(load(tmp_path / "a.npz", "test").x, z.astype(np.float32))
     assert load(tmp_path / "a.npz", "test").y.tolist() == [2, 0, 1]
@@ -157,6 +158,8 @@ def test_mnists_file_names_with_pixels_of_ones_own(tmp_path, rng):
 
 
 X = np.zeros((10, 4, 3), dtype=np.uint8)
+FAR = np.full(10, 2**64 - 1, dtype=np.uint64)  # as int64 it would be -1
+BOTH = {"x_train": X, "x_test": X}
 
 
 @pytest.mark.parametrize(
@@ -176,6 +179,11 @@ X = np.zeros((10, 4, 3), dtype=np.uint8)
         ({"x": X, "y": np.zeros(9, dtype=int)}, "y must hold 10 labels .* got int64 of the shape"),
         ({"x": X, "y": np.zeros(10)}, "y must hold 10 labels .* got float64"),
         ({"x": X, "y": np.arange(10) - 1}, "y must hold 10 labels 0, 1, 2"),
+        ({"x": X, "y": FAR}, "y has a label 18446744073709551615, and x only 10 rows"),
+        ({"x": X, "y": np.arange(1, 11)}, "y has a label 10, and x only 10 rows; number the cl"),
+        (BOTH | {"y_train": np.full(10, 10**13)}, "y_train has a label 10000000000000, and x_tra"),
+        (BOTH | {"y_test": np.arange(10)}, "test rows have the label 1, no row to train on has"),
+        (BOTH | {"y_test": FAR}, "test rows have the label 18446744073709551615, no row"),
         ({"x_train": X, "x_test": X[:, :2]}, "train and test rows differ in shape or type"),
         ({"x_train": X, "x_test": X[..., None] / 255}, "train and test rows differ in shape or ty"),
         ({"x_train": X, "x_test": X > 0}, "x_test has the type bool"),

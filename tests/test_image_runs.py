@@ -1,11 +1,13 @@
 """Runs on images of any kind: MNIST's size, without classes, in colour; the presets of MNIST."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 from data_cases import TINY, put
 from PIL import Image, ImageSequence
+from train_cases import config
 
 import tinydiff as td
 from tinydiff import cli, viz
@@ -13,10 +15,12 @@ from tinydiff.data import load
 from tinydiff.diffusion import mixture, schedules
 from tinydiff.diffusion.process import Process
 from tinydiff.models.classifier import Classifier
-from tinydiff.train import evaluate, judge
-from tinydiff.train.build import build
+from tinydiff.train import evaluate, held_out, job, judge
+from tinydiff.train.build import build, open_run, try_one
+from tinydiff.train.config import Config
 from tinydiff.train.presets import find
 from tinydiff.train.standards import STANDARDS, standard
+from tinydiff.train.trainer import Trainer
 
 # --- the presets
 
@@ -85,15 +89,14 @@ widths = [8, 8]
 heads = [0, 2]
 d = 8
 groups = 4
-channels = {channels}
 """
 PICTURES = {"loss.png", "forward.png", "samples.png", "forward.gif", "reverse.gif"}
 FILES = PICTURES | {"config.json", "metrics.csv", "checkpoint.npz", "report.json"}
 
 
-def trained(folder, data, channels=1):
+def trained(folder, data):
     """(folder of a run, its report) of two steps on `data`, made by the command."""
-    (folder / "tiny.toml").write_text(SETTINGS.format(data=data, channels=channels))
+    (folder / "tiny.toml").write_text(SETTINGS.format(data=data))
     line = ["train", "mnist", "--config", str(folder / "tiny.toml"), "--out", str(folder / "run")]
     assert cli.main([*line, "--threads", "1"]) in (0, 1)
     assert {path.name for path in (folder / "run").iterdir()} == FILES
@@ -136,13 +139,66 @@ def test_a_run_on_images_without_classes(channels, tmp_path, rng):
     """No judge: pictures, and how near the samples are to training rows."""
     images = rng.integers(0, 256, (40, 12, 8, channels), dtype=np.uint8)
     np.savez(tmp_path / "mine.npz", x=images)
-    _, report = trained(tmp_path, tmp_path / "mine.npz", channels)
+    folder, report = trained(tmp_path, tmp_path / "mine.npz")
+    saved = json.loads((folder / "config.json").read_text())["config"]["net"]
+    assert saved["channels"] == channels, "what the data decided is written down"
+    config, model, _ = open_run(folder)
+    assert (config.net["channels"], model.channels) == (channels, channels)
+    assert job.draw_samples(folder, 2, 0)[-1][1].shape == (2, 12, 8, channels)
     [only] = report["figures"]
     assert only["what"] == "samples: nearest-training distance / held-out's"
     assert only["bar"] == [">=", 0.8]
     assert "have no classes" in report["protocol"]
     assert "averaged over 12 samples, and over 8 held-out" in report["protocol"]
     assert set(report["seconds"]) == {"training", "sampling", "judging", "pictures"}
+
+
+def images(path, rng, shape, **arrays):
+    np.savez(path, x=rng.integers(0, 256, (20, *shape), dtype=np.uint8), **arrays)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    "shape, net, message",
+    [
+        ((9, 9), {}, r"mine.npz' does not fit: this UNet needs .* multiples of 4, got \(1, 9, 9"),
+        ((8, 8, 3), {"channels": 1}, r"needs images \(N, H, W, 1\).* got \(1, 8, 8, 3\)"),
+        ((8, 8), {"outputs": 2}, r"expected \(1, 8, 8, 1\): leave outputs out of net"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused_before_training(shape, net, message, tmp_path, rng):
+    settings = config(data=images(tmp_path / "mine.npz", rng, shape), net=net)
+    with pytest.raises(td.ConfigError, match=message):
+        settings.run(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.npz"]
+
+
+def test_images_too_small_for_the_judge_are_refused_before_training(tmp_path, rng):
+    path, y = tmp_path / "mine.npz", np.arange(20) % 2
+    for shape, arrays in (((3, 4), {}), ((4, 4), {"y": y})):
+        assert job.report_of(load(images(path, rng, shape, **arrays)))
+    with pytest.raises(td.ConfigError, match=r"needs at least 4 x 4 pixels; give larger images"):
+        job.report_of(load(images(path, rng, (4, 3), y=y)))
+
+
+def test_a_file_that_has_changed_since_is_refused(tmp_path, rng):
+    data = images(tmp_path / "mine.npz", rng, (8, 8, 3))
+    Trainer(config(data=data), load(data)).save(tmp_path / "checkpoint.npz")
+    images(tmp_path / "mine.npz", rng, (8, 8))
+    for use in (held_out.measure, partial(job.draw_samples, n=1, seed=0)):
+        with pytest.raises(td.ConfigError, match=r"does not fit: this UNet .*got \(1, 8, 8, 1\)"):
+            use(tmp_path)
+
+
+def test_the_trial_of_one_row_leaves_no_trace(rng):
+    """Neither dropout's generator nor the averages of batch norms know of it."""
+    data = load("digits", limit=2)
+    model, _ = build(Config(name="a", model="lab_unet", net={"size": 8, "d": 4}), rng)
+    before = {k: v.copy() for k, v in model.state_dict().items()}
+    try_one(config(), model, data)
+    assert model.training
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
 
 
 # --- its parts

@@ -1,5 +1,7 @@
 """A model that is told labels: training, sampling with guidance, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from train_cases import NET, assert_equal, config, state
@@ -9,8 +11,9 @@ from tinydiff import cli
 from tinydiff.data import load
 from tinydiff.diffusion import samplers
 from tinydiff.models.unet import UNet
-from tinydiff.train import checkpoint, job
+from tinydiff.train import checkpoint, held_out, job
 from tinydiff.train.build import build, sampling, some_labels
+from tinydiff.train.look import look
 from tinydiff.train.loop import train
 from tinydiff.train.trainer import Trainer
 
@@ -121,6 +124,47 @@ def test_samples_by_label(tmp_path, capsys):
     )
     with pytest.raises(td.ConfigError, match=r"labels of .* are 0 to 9, got 10"):
         job.draw_samples(tmp_path, 1, 0, labels=[10])
+    for scale in ("nan", "inf", "-inf"):
+        assert cli.main([*line, f"--guidance={scale}"]) == 2
+        assert f"guidance must be a finite number, got {scale}" in capsys.readouterr().err
+    with np.errstate(over="ignore"):
+        assert cli.main([*line, "--guidance=1e39"]) == 1
+    assert "the model returned NaN or infinity" in capsys.readouterr().err
+
+
+def test_the_bound_is_told_labels_where_the_model_always_was(tmp_path):
+    """Then what "unknown" means, which nobody has trained, changes nothing; else it does."""
+    for drop_labels in (0.0, 0.1):
+        found = Trainer(config(**TOLD, drop_labels=drop_labels, look_rows=6, look_times=3),
+                        load("digits", limit=50), load("digits", "test", limit=20))  # fmt: skip
+        found.model.flat.data[...] = 0.3 * found.rng.standard_normal(found.model.flat.data.shape)
+        bounds = []
+        for unknown in (0.0, 1.0):
+            found.model.label.W.data[0] = unknown
+            found.average.average[...] = found.model.flat.data
+            found.save(tmp_path / "checkpoint.npz")
+            bounds.append([look(found, tmp_path).total, held_out.measure(tmp_path, 4).total])
+        for one, other in zip(*bounds):
+            assert np.array_equal(one, other) == (drop_labels == 0)
+        other_labels = replace(found.held_out, y=(found.held_out.y + 1) % 10)
+        found.held_out = other_labels
+        assert np.array_equal(look(found, tmp_path).total, bounds[1][0]) == (drop_labels > 0)
+
+
+def test_guidance_needs_a_model_that_can_do_without_labels(tmp_path):
+    with pytest.raises(td.ConfigError, match=r"guidance = 2 .*set drop_labels above 0"):
+        config(**TOLD, guidance=2.0, drop_labels=0.0)
+    trainer(drop_labels=0.0).save(tmp_path / "checkpoint.npz")
+    assert len(job.draw_samples(tmp_path, 1, 0, guidance=1.0)[-1][1]) == 1
+    for scale in (2.0, 0.0):
+        with pytest.raises(td.ConfigError, match=r"was told every label .* guidance is 1"):
+            job.draw_samples(tmp_path, 1, 0, guidance=scale)
+
+
+@pytest.mark.parametrize("classes", ["a", -1, 2.5, True, None])
+def test_classes_are_counted(classes):
+    with pytest.raises(td.ConfigError, match=r"classes in net must be a whole number, 0 for no"):
+        config(net={"classes": classes})
 
 
 def test_what_is_refused(tmp_path):

@@ -7,7 +7,7 @@ from train_cases import assert_equal, config, state
 import tinydiff as td
 from tinydiff.data import load
 from tinydiff.diffusion import bound
-from tinydiff.train import checkpoint
+from tinydiff.train import checkpoint, metrics
 from tinydiff.train.look import look, note, read
 from tinydiff.train.loop import train
 from tinydiff.train.trainer import Trainer
@@ -80,14 +80,74 @@ def test_a_run_that_goes_on_replaces_later_looks(tmp_path):
     straight, first, second = trainer(), trainer(), trainer()
     (tmp_path / "a").mkdir()
     train(straight, tmp_path / "a")
-    asked = iter(range(9))
-    train(first, tmp_path, stop=lambda: next(asked) >= 3)
+    train(first, tmp_path, stop=stopped_after(3))
     second.load(checkpoint.load(tmp_path / "checkpoint.npz"))
     train(second, tmp_path)
     assert read(tmp_path / "a" / "validation.csv") == read(tmp_path / "validation.csv")
     found = bound.Bound(np.ones(2), np.ones((2, 3)), 4, None)
     note(tmp_path / "validation.csv", 4, found)
     assert [row[0] for row in read(tmp_path / "validation.csv")] == [2, 4]
+
+
+def stopped_after(k):
+    asked = iter(range(99))
+    return lambda: next(asked) >= k
+
+
+def test_looks_of_another_training_are_forgotten(tmp_path):
+    """A training that ended before its first checkpoint leaves rows and pictures."""
+    (tmp_path / "early").mkdir()
+    (tmp_path / "early" / "000001.png").touch()
+    (tmp_path / "early" / "mine.png").touch()
+    older = bound.Bound(np.ones(2), np.ones((2, 3)), 4, None)
+    note(tmp_path / "validation.csv", 1, older)
+    assert not train(trainer(), tmp_path, stop=stopped_after(3))
+    assert [row[0] for row in read(tmp_path / "validation.csv")] == [2]
+    assert {p.name for p in (tmp_path / "early").iterdir()} == {"000002.png", "mine.png"}
+    note(tmp_path / "validation.csv", 9, older)
+    (tmp_path / "early" / "000009.png").touch()
+    second = trainer(look_every=0)
+    second.load(checkpoint.load(tmp_path / "checkpoint.npz"))
+    train(second, tmp_path)
+    assert [row[0] for row in read(tmp_path / "validation.csv")] == [2]
+    assert {p.name for p in (tmp_path / "early").iterdir()} == {"000002.png", "mine.png"}
+
+
+def test_a_damaged_validation_csv_is_refused_before_training_goes_on(tmp_path):
+    assert not train(trainer(), tmp_path, stop=stopped_after(3))
+    with open(tmp_path / "validation.csv", "a") as file:
+        file.write("4,high,1,1\n")
+    before = (tmp_path / "validation.csv").read_text()
+    second = trainer()
+    second.load(checkpoint.load(tmp_path / "checkpoint.npz"))
+    with pytest.raises(td.Error, match=r"validation.csv is damaged: line 3 is not 4 numbers, but"):
+        train(second, tmp_path)
+    assert (second.step, (tmp_path / "validation.csv").read_text()) == (3, before)
+    train(trainer(steps=0), tmp_path)  # a new one has no use for it
+    assert not (tmp_path / "validation.csv").exists()
+
+
+def test_one_row_has_no_standard_error_and_is_read_again(tmp_path):
+    train(trainer(look_rows=1), tmp_path)
+    assert np.isnan([row[2] for row in read(tmp_path / "validation.csv")]).all()
+
+
+def test_a_training_that_diverges_says_so_before_a_look_does(tmp_path):
+    """The loss of step 4 is NaN, and so would be the bound after it; rows until then are kept."""
+    found = trainer(look_every=1, log_every=100, ema=0.0)
+    train(found, tmp_path, stop=stopped_after(3))
+    found.model.flat.data[...] = np.nan
+    with pytest.raises(td.Error, match=r"diverged: at step 4 the loss is nan"):
+        train(found, tmp_path)
+    assert [row["step"] for row in metrics.read(tmp_path / "metrics.csv")] == [1, 2, 3]
+    assert checkpoint.load(tmp_path / "checkpoint.npz")["step"] == 3
+
+
+def test_a_step_that_breaks_the_weights_is_called_divergence(tmp_path):
+    """The loss before it was finite: the look is the first to see what came of it."""
+    with np.errstate(all="ignore"), pytest.raises(td.Error, match=r"diverged: after step 1 .*NaN"):
+        train(trainer(look_every=1, ema=0.0, warmup=0, lr=1e30), tmp_path)
+    assert [row["step"] for row in metrics.read(tmp_path / "metrics.csv")] == [1]
 
 
 def test_no_looks_no_files(tmp_path):

@@ -41,7 +41,7 @@ def test_a_perplexity_that_was_not_reached_fails_its_bar(rng):
     [
         ("rows = 40\nperplexity = 39", "less than 39, the number of other rows, got 39"),
         ("perplexity = 0.5", "perplexity must be at least 1 and less than 1796, .*, got 0.5"),
-        ("perplexity = inf", "perplexity must be finite"),
+        ("perplexity = inf", "perplexity must be a finite number"),
         ('data = "text"', "data = 'text' is a text: its characters have no distances"),
     ],
 )

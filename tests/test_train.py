@@ -41,8 +41,11 @@ def test_the_presets_build(rng):
         ({"steps": -1}, "steps must be at least 0, got -1"),
         ({"batch": 0}, "batch must be at least 1"),
         ({"lr": 0.0}, "lr must be positive"),
-        ({"lr": float("nan")}, "lr must be positive"),
-        ({"grad_clip": float("inf")}, "grad_clip must be finite, got inf"),
+        ({"lr": float("nan")}, "lr must be a finite number, got nan"),
+        ({"lr": float("inf")}, "lr must be a finite number, got inf"),
+        ({"lr": 10**400}, "lr must be a finite number, got inf"),
+        ({"guidance": float("-inf")}, "guidance must be a finite number, got -inf"),
+        ({"grad_clip": float("inf")}, "grad_clip must be a finite number, got inf"),
         ({"ema": 1.0}, r"ema must lie in \[0, 1\)"),
         ({"schedule": "linaer"}, "'linaer' is unknown; choose linear, cosine, sigmoid"),
         ({"sample_steps": 21}, "sample_steps = 21 visits more times than there are: T = 20"),
@@ -54,12 +57,14 @@ def test_an_impossible_setting_is_refused(changes, message):
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(rng):
-    with pytest.raises(td.ConfigError, match=r"unknown preset 'digitz'; known: .*digits"):
+    with pytest.raises(td.ConfigError, match=r"unknown preset 'digitz': did you mean digits\? There are .*digits"):
         find(name="digitz")
     with pytest.raises(
         td.ConfigError, match=r"unknown argument 'depth' in net; the unet takes .*widths"
     ):
         build(config(net={"depth": 3}), rng)
+    with pytest.raises(td.ConfigError, match=r"does not describe a unet: Unable to allocate"):
+        build(config(net={"classes": 10**13}), rng)
     with pytest.raises(td.ConfigError, match=r"does not describe a unet: .*groups"):
         build(config(net={"widths": [9, 9]}), rng)
 
@@ -284,3 +289,57 @@ def test_metrics_know_their_last_row(tmp_path):
     metrics.flush()
     assert np.float32(read(tmp_path / "m.csv")[0]["loss"]) == one, "9 digits determine a float32"
     assert Metrics(tmp_path / "m.csv").start(1) == 2.5
+
+
+def going_on(folder):
+    """A Trainer that goes on from step 4 in the folder."""
+    train(trainer(), folder, stop=stopped_after(4))
+    found = trainer()
+    found.load(checkpoint.load(folder / "checkpoint.npz"))
+    return found
+
+
+@pytest.mark.parametrize(
+    "line, text, message",
+    [
+        (0, b"a,b,c", "line 1 is not the header step,epoch,loss,lr,grad_norm,seconds, but 'a,b,c'"),
+        (2, b"2,0.3,low,1,1,1", "line 3 is not 6 numbers, but '2,0.3,low,1,1,1'"),
+        (2, b"2,0.3", "line 3 is not 6 numbers, but '2,0.3'; mend that line or remove it, or move"),
+        (2, b"nan,0,1,1,1,1", "line 3 is not 6 numbers"),
+        (3, b"\xff\x00,1,1,1,1,1", "line 4 is not 6 numbers"),
+    ],
+)
+def test_a_damaged_metrics_csv_is_refused_and_left_alone(line, text, message, tmp_path):
+    found, path = going_on(tmp_path), tmp_path / "metrics.csv"
+    lines = path.read_bytes().splitlines()
+    lines[line] = text
+    path.write_bytes(b"\n".join([*lines, b""]))
+    before = path.read_bytes()
+    with pytest.raises(td.Error, match=message):
+        train(found, tmp_path)
+    assert (path.read_bytes(), found.step) == (before, 4)
+    path.unlink()
+    assert train(found, tmp_path)
+    path.write_bytes(before)
+    train(trainer(steps=0), tmp_path)  # a new training starts the file anew
+    assert read(path) == []
+
+
+TORN = b"5,0.3", b"5,0.3,1,1,1,", b"5,0.3,1,1,1,-", b"5,0.3,1,1,1,1", b"\xff"
+
+
+@pytest.mark.parametrize("torn", TORN)
+def test_a_row_that_a_crash_cut_short_is_left_out(torn, tmp_path):
+    found, path = going_on(tmp_path), tmp_path / "metrics.csv"
+    path.write_bytes(path.read_bytes() + torn)
+    assert [row["step"] for row in read(path)] == [1, 2, 3, 4]
+    assert train(found, tmp_path)
+    assert [row["step"] for row in read(path)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_weights_that_are_nan_are_not_saved_over_others(tmp_path):
+    found = going_on(tmp_path)
+    found.model.flat.data[0] = np.nan
+    with pytest.raises(td.Error, match=r"diverged: after step 4 model/.* holds NaN. Try a smaller"):
+        found.save(tmp_path / "checkpoint.npz")
+    assert checkpoint.load(tmp_path / "checkpoint.npz")["step"] == 4

@@ -16,7 +16,8 @@ The bound on -log p(x) of data that the run has never seen, term by term, with s
 
 L_0 is what the last step costs, KL the steps between, L_T the end against N(0, I); they add up to
 the total, in nats for one row and in bits for one number of it. Pixels are judged as pixels: L_0 is
-then the probability of their level, and the total bounds the length of a lossless code.
+then the probability of their level, and the total bounds the length of a lossless code. A model
+that was always told labels (drop_labels = 0) is told them here too: -log p(x | y) is bounded then.
 """
 
 

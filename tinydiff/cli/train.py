@@ -89,7 +89,9 @@ def run(args):
     print(f"\n{folder}: {', '.join(sorted(f.name for f in folder.iterdir()))}")
     failed = sum(figure.ok is False for figure in report)
     if failed:
-        print(f"{failed} of the bars above not met", file=sys.stderr)
+        whole = PRESETS[base.name].steps
+        why = f": the bars are for {whole} steps, not {config.steps}" * (config.steps < whole)
+        print(f"{failed} of the bars above not met{why}", file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -1,5 +1,7 @@
 """All data sets by name, and the one function that loads any of them."""
 
+from numbers import Integral
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +29,11 @@ def load(name="digits", split="train", *, root=None, limit=None, seed=0):
     """
     if split not in ("train", "test"):
         raise ValueError(f'split is "train" or "test", got {split!r}')
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit must be at least 1 row, got {limit}")
+    for what, number, least in (("limit", 1 if limit is None else limit, 1), ("seed", seed, 0)):
+        if isinstance(number, bool) or not isinstance(number, Integral):
+            raise TypeError(f"{what} must be a whole number, got {number!r}")
+        if number < least:
+            raise ValueError(f"{what} must be at least {least}, got {number}")
     known = recipe(name)
     values, labels = known.read(split, root, seed)
     return Dataset(
@@ -44,6 +49,8 @@ def load(name="digits", split="train", *, root=None, limit=None, seed=0):
 
 def recipe(name):
     """What is known of a data set. Raises DatasetNotFound."""
+    if not isinstance(name, (str, PathLike)):
+        raise TypeError(f"a data set has a name or a path, got {name!r}")
     if name in RECIPES:
         return RECIPES[name]
     if name and Path(name).expanduser().exists():

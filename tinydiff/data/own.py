@@ -26,7 +26,9 @@ def recipe(path):
             are classes, numbered in the order of the folders' names, and the rows take turns
     folder  with train-images-idx3-ubyte and the other three names of MNIST, of any shape
 
-    Without a split of its own, a fifth of every class is held out. Raises DataError.
+    Labels are whole numbers from 0, less than the number of rows, since models have as many classes
+    as the largest says; test rows of their own have none that the rows to train on lack. Without a
+    split of its own, a fifth of every class is held out. Raises DataError.
     """
     if path.is_dir():
         parts = _idx(path) if any(idx_files(path, "train")) else {None: _images(path)}
@@ -35,6 +37,8 @@ def recipe(path):
     else:
         raise DataError(f"{path} is neither a folder of images nor an .npz file")
     parts = {split: _checked(path, split, *part) for split, part in parts.items()}
+    if "test" in parts:
+        _check_known(path, parts["train"][1], parts["test"][1])
 
     def read(split, root, seed):
         if split in parts:
@@ -86,7 +90,22 @@ def _checked(path, split, x, y):
             f"{path}: {labels} must hold {len(x)} labels 0, 1, 2, ..., one for each row of {name}, "
             f"got {y.dtype} of the shape {y.shape}"
         )
+    if split != "test" and y.max() >= len(x):
+        raise DataError(
+            f"{path}: {labels} has a label {y.max()}, and {name} only {len(x)} rows; number the "
+            "classes 0, 1, 2, ..."
+        )
     return x, y
+
+
+def _check_known(path, y, test):
+    """Raise DataError if the labels of test rows are not all among the labels y."""
+    strange = np.setdiff1d(test, y)
+    if len(strange):
+        raise DataError(
+            f"{path}: test rows have the label {strange[0]}, no row to train on has; give both "
+            "splits the same classes, or neither any labels"
+        )
 
 
 def _npz(path):

@@ -15,6 +15,7 @@ from ..models.points import PointDenoiser
 from ..models.transformer import Transformer
 from ..models.unet import UNet
 from ..optim import EMA
+from ..tensor import no_grad
 from . import checkpoint
 from .config import LAB_T, Config
 from .settings import from_dict
@@ -41,6 +42,36 @@ SCHEDULES = {  # by T, all but the lab's ending close to N(0, I) for any T
 }
 
 
+def fitted(config, data):
+    """The Config with the channels of the Dataset's images, where its net does not name them."""
+    takes = inspect.signature(MODELS[config.model]).parameters
+    if "channels" not in takes or "channels" in config.net:
+        return config
+    return config.changed({"net": {"channels": data.x.shape[-1]}})
+
+
+def try_one(config, model, data):
+    """Raise ConfigError unless the model takes a row of the Dataset, and answers in its shape.
+
+    In eval mode, which draws no masks and leaves the averages of batch norms alone.
+    """
+    x, learning = to_device_of(data.x[:1], model.flat.data), model.training
+    model.eval()
+    try:
+        with no_grad():
+            shape = model(x, 1).shape
+    except ValueError as error:
+        raise ConfigError(f"data = {data.name!r} does not fit: {error}") from error
+    if learning:
+        model.train()
+    expected = *x.shape[:-1], x.shape[-1] * (2 if config.variance == "learned" else 1)
+    if shape != expected:
+        raise ConfigError(
+            f"net = {config.net} makes {shape} of {data.name}, rows of shape {x.shape}; "
+            f"expected {expected}: leave outputs out of net, it follows from variance"
+        )
+
+
 def build(config, rng):
     """(model, process) of a Config, the weights drawn from rng. Raises ConfigError."""
     constructor = MODELS[config.model]
@@ -56,7 +87,7 @@ def build(config, rng):
     given |= {"outputs": 2} if config.variance == "learned" else {}
     try:
         model = constructor(**config.net | given, rng=rng)
-    except (TypeError, ValueError, IndexError, ZeroDivisionError) as error:
+    except (TypeError, ValueError, IndexError, ZeroDivisionError, MemoryError) as error:
         raise ConfigError(
             f"net = {config.net} does not describe a {config.model}: {error}"
         ) from error
@@ -116,7 +147,10 @@ def open_run(folder):
     saved = checkpoint.load(Path(folder) / "checkpoint.npz")
     config = settings_of(saved)
     if not isinstance(config, Config):
-        raise CheckpointError(f"{folder} holds a run of kind {config.kind}, not a diffusion model")
+        raise CheckpointError(
+            f"{folder} holds a run of kind {config.kind}: its own report and pictures are there, and "
+            "only a diffusion model's run can be sampled or bounded from the command line"
+        )
     model, process = build(config, np.random.default_rng(0))
     checkpoint.restore(model, saved["states"].get("model", {}))  # with the buffers of batch norms
     average = EMA(model, config.ema)

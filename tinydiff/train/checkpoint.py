@@ -67,23 +67,41 @@ def load(path):
         raise CheckpointError(f"{path} is damaged: it is not an .npz of plain arrays") from error
     except (OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
         raise CheckpointError(f"{path} is damaged and cannot be read: {error}") from error
-    version = int(arrays.get("version", 0))
-    if version != VERSION:
-        raise CheckpointError(
-            f"{path} has the layout of version {version}, this tinydiff reads version {VERSION}"
-        )
     try:
-        found = {"config": json.loads(str(arrays["config"])), "step": int(arrays["step"])}
-        found["rng"] = json.loads(str(arrays["rng"]))
+        version = int(arrays.get("version", 0))
+        if version != VERSION:
+            raise CheckpointError(
+                f"{path} has the layout of version {version}, this tinydiff reads version {VERSION}"
+            )
+        found = {name: json.loads(str(arrays[name])) for name in ("config", "rng")}
+        found["step"] = int(arrays["step"])
         np.random.default_rng().bit_generator.state = found["rng"]  # refuses what is none
     except (KeyError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path} is damaged: {error!r}") from error
+    if not isinstance(found["config"], dict):
+        raise CheckpointError(f"{path} is damaged: config is not an object, but {found['config']}")
+    if arrays["step"].dtype.kind not in "iu" or found["step"] < 0:
+        raise CheckpointError(f"{path} is damaged: step {arrays['step']} is no number of steps")
     found["states"] = {}
     for name in arrays:
         part, slash, rest = name.partition("/")
         if slash:
             found["states"].setdefault(part, {})[rest] = arrays[name]
+    if name := lost(found["states"]):
+        raise CheckpointError(f"{path} is damaged: {name} holds NaN")
     return found
+
+
+def lost(states):
+    """The name of an array in {part: state_dict} that holds NaN, as a checkpoint has it, or None.
+
+    Infinity may be meant: it is the best loss of a plateau before the first epoch.
+    """
+    for part, state in states.items():
+        for name, value in state.items():
+            if value.dtype.kind == "f" and np.isnan(value).any():
+                return f"{part}/{name}"
+    return None
 
 
 def restore(owner, state):

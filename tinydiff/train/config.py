@@ -68,10 +68,19 @@ class Config(Settings, kind="diffusion"):
             raise ConfigError(
                 f"sample_steps = {self.sample_steps} visits more times than there are: T = {self.T}"
             )
+        if type(self.classes) is not int or self.classes < 0:
+            raise ConfigError(
+                f"classes in net must be a whole number, 0 for no labels, got {self.classes!r}"
+            )
         if self.guidance != 1 and not self.classes:
             raise ConfigError(
                 f"guidance = {self.guidance:g} needs a model that is told labels: set classes in "
                 "net to how many there are, or leave guidance at 1"
+            )
+        if self.guidance != 1 and not self.drop_labels:
+            raise ConfigError(
+                f"guidance = {self.guidance:g} needs a model that has learned to do without labels "
+                "too: set drop_labels above 0, or leave guidance at 1"
             )
         if self.decay == "plateau" and self.warmup:
             raise ConfigError(f"decay = 'plateau' has no warm-up: warmup is 0, not {self.warmup}")

@@ -3,16 +3,17 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
 from ..backend import to_device_of
-from ..backend.errors import ConfigError
+from ..backend.errors import ConfigError, Error
 from ..data import load
 from ..diffusion import bound
 from ..diffusion.estimate import join
-from .build import open_run
+from .build import open_run, try_one
 from .shards import one_thread_each
 
 GROUP = 125  # rows that are evaluated together: more would not stay in a CPU's cache
@@ -23,6 +24,17 @@ def decoder_of(data):
     return {"decoder": "discretized", "levels": data.levels} if data.levels else {}
 
 
+def judged(config, model, y):
+    """The model(xt, t) that the bound judges on rows with the labels y, (N,) on the host.
+
+    A model that is told labels is judged without them, on -log p(x). One that was told every label
+    (drop_labels = 0) knows no p(x): here it is told them too, and the bound is on -log p(x | y).
+    """
+    if not config.classes or config.drop_labels:
+        return model
+    return partial(model, y=to_device_of(y, model.flat.data))
+
+
 def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, show=lambda *_: None):
     """The Bound of n held-out rows under the run in `folder`, with its averaged weights.
 
@@ -31,10 +43,11 @@ def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, sho
     the run. Data with levels (pixels) is judged by the discretised decoder, so that the bound is on
     a probability; other data by the Gaussian one. Groups of at most GROUP rows are evaluated side
     by side on `threads` threads, which does not change the numbers.
-    Raises CheckpointError, ConfigError, DatasetNotFound.
+    Raises CheckpointError, ConfigError, DatasetNotFound; Error where the model returns NaN.
     """
     config, model, process = open_run(folder)
     held_out = load(config.data, "test")
+    try_one(config, model, held_out)  # a file of one's own may have changed
     rng = np.random.default_rng(seed)
     n = len(held_out) if n is None else n
     times = process.T if times is None else times
@@ -55,18 +68,22 @@ def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, sho
         raise ConfigError("the optimal variance is estimated over rows at one t: leave --times out")
     if variance == "optimal" and n < 2:
         raise ConfigError("the optimal variance is estimated from other rows: n must be at least 2")
-    x0 = to_device_of(held_out.x[np.sort(rng.permutation(len(held_out))[:n])], model.flat.data)
+    rows = np.sort(rng.permutation(len(held_out))[:n])
+    x0, y = to_device_of(held_out.x[rows], model.flat.data), held_out.y[rows]
     cuts = np.linspace(0, n, -(-n // GROUP) + 1).astype(int)  # no group is left with a single row
-    groups = [x0[first:end] for first, end in pairwise(cuts)]
+    groups = [(x0[first:end], y[first:end]) for first, end in pairwise(cuts)]
     done, lock = [], threading.Lock()
 
-    def watched(xt, t):
-        with lock:
-            done.append(t)
-            show("bound", len(done), times * len(groups), None)
-        return model(xt, t)
+    def group(rows, rng):
+        x0, y = rows
+        answer = judged(config, model, y)
 
-    def group(x0, rng):
+        def watched(xt, t):
+            with lock:
+                done.append(t)
+                show("bound", len(done), times * len(groups), None)
+            return answer(xt, t)
+
         ts = None if times == process.T else draws(process.T, times, len(x0), rng)
         return bound.terms(
             watched, process, x0, noise=rng, ts=ts, variance=variance, predicts=config.predicts,
@@ -76,7 +93,10 @@ def measure(folder, n=None, *, seed=0, times=None, variance=None, threads=1, sho
     with one_thread_each(), ThreadPoolExecutor(threads) as pool:
         pairs = zip(groups, rng.spawn(len(groups)))
         jobs = [pool.submit(copy_context().run, group, *pair) for pair in pairs]
-        return join([job.result() for job in jobs])
+        try:
+            return join([job.result() for job in jobs])
+        except ValueError as error:  # of the bound, which names the t
+            raise Error(f"cannot bound {folder}: {error}") from error
 
 
 def strata(T, k):

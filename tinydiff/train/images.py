@@ -24,6 +24,16 @@ def image_shape(data):
     return data.x.shape[1:]
 
 
+def check_judged(data):
+    """Raise ConfigError if the Dataset's images are to be judged, and too small to be."""
+    sides = data.x.shape[1:3]
+    if min(sides) < 4 and len(np.unique(data.y)) > 1:
+        raise ConfigError(
+            f"data = {data.name!r} has classes, and images of {sides}: the classifier that judges "
+            "samples needs at least 4 x 4 pixels; give larger images, or no labels"
+        )
+
+
 def report(run, clock, threads, show):
     """(Figures, protocol) of a Run, and its pictures. Rows of a single class have no judge."""
     config, data, held_out, judge = run.config, run.data, run.held_out, None

@@ -7,6 +7,7 @@ forward.png, samples.png and reverse.gif, of images forward.gif too. What the fi
 are, depends on the data: images.py reports on images, curves.py on curves, points.py on points.
 """
 
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -15,10 +16,10 @@ import numpy as np
 
 from .. import viz
 from ..backend import to_host
-from ..backend.errors import ConfigError
+from ..backend.errors import ConfigError, Error
 from ..data import load
 from . import curves, images, points
-from .build import open_run, sampling, some_labels
+from .build import open_run, sampling, some_labels, try_one
 from .folder import Clock, write_config, write_json
 from .laws import law
 from .look import read
@@ -40,8 +41,9 @@ def run(config, folder, saved=None, *, threads=1, versions=None, show=lambda *_:
     data, held_out = load(config.data), load(config.data, "test")
     report = report_of(data)
     clock = Clock()
-    write_config(folder, config, versions)
     trainer = Trainer(config, data, held_out, threads=threads)
+    config = trainer.settings
+    write_config(folder, config, versions)
     with blas_threads(threads // len(trainer.shards.replicas)):
         if saved:
             trainer.load(saved)
@@ -67,10 +69,11 @@ def run(config, folder, saved=None, *, threads=1, versions=None, show=lambda *_:
 
 
 def report_of(data):
-    """The function that reports on a Run with such data. Raises ConfigError if there is none."""
+    """The function that reports on a Run with such data. Raises ConfigError if none can."""
     if data.name == "gmm":
         return curves.report
     if data.x.ndim == 4:
+        images.check_judged(data)
         return images.report
     if law(data.name):
         return points.report
@@ -86,15 +89,25 @@ def draw_samples(folder, n, seed, threads=1, show=lambda *_: None, *, labels=Non
     They are drawn in groups of GROUP, each with a generator of its own, side by side on `threads`
     threads; how many threads there are does not change them. Of a model that is told labels:
     labels of the samples, (n,), by default each class in turn; guidance: another scale than the
-    run's own. Raises CheckpointError, and ConfigError for labels that the run does not know.
+    run's own. Raises CheckpointError; ConfigError for labels that the run does not know, or for
+    data that no longer fits it; Error where the model, or too much guidance, makes NaN or infinity.
     """
     config, model, process = open_run(folder)
     if not config.classes and not (labels is None and guidance is None):
         raise ConfigError(f"the model in {folder} was not told labels: sample without them")
     if labels is not None and not 0 <= min(labels) <= max(labels) < config.classes:
         raise ConfigError(f"labels of {folder} are 0 to {config.classes - 1}, got {max(labels)}")
+    if guidance is not None and not math.isfinite(guidance):
+        raise ConfigError(f"guidance must be a finite number, got {guidance}")
+    if guidance not in (None, 1) and not config.drop_labels:
+        raise ConfigError(
+            f"the model in {folder} was told every label (drop_labels = 0): guidance is 1, as it "
+            f"needs one that has learned to do without them too; got {guidance:g}"
+        )
     labels = some_labels(config, n) if labels is None else np.asarray(labels)
-    shape = load(config.data, limit=1).x.shape[1:]
+    one = load(config.data, limit=1)
+    try_one(config, model, one)  # a file of one's own may have changed
+    shape = one.x.shape[1:]
     starts = range(0, n, GROUP)
     done, lock = [], threading.Lock()
 
@@ -111,5 +124,8 @@ def draw_samples(folder, n, seed, threads=1, show=lambda *_: None, *, labels=Non
     rngs = np.random.default_rng(seed).spawn(len(starts))
     with one_thread_each(), ThreadPoolExecutor(threads) as pool:
         jobs = [pool.submit(copy_context().run, group, *pair) for pair in zip(starts, rngs)]
-        groups = [job.result() for job in jobs]
+        try:
+            groups = [job.result() for job in jobs]
+        except ValueError as error:  # of the sampler, which names the step
+            raise Error(f"cannot sample from {folder}: {error}") from error
     return [(frames[0][0], np.concatenate([x for _, x in frames])) for frames in zip(*groups)]

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from ..backend.errors import Error
 from . import checkpoint
 from .metrics import Metrics
 
@@ -49,8 +50,13 @@ class Learner:
         )
 
     def save(self, path):
-        """Write a checkpoint. Raises CheckpointError."""
+        """Write a checkpoint. Raises CheckpointError, or Error if what it would hold is NaN."""
         states = {part: owner.state_dict() for part, owner in self.owners.items()}
+        if lost := checkpoint.lost(states):
+            raise Error(
+                f"training diverged: after step {self.step} {lost} holds NaN. Try a smaller lr, or "
+                "a longer warmup; a checkpoint saved before that step, if there is one, is kept"
+            )
         checkpoint.save(
             path, config=self.settings.to_dict(), step=self.step, rng=self.rng, states=states
         )
@@ -65,8 +71,15 @@ class Learner:
         self.rng.bit_generator.state = saved["rng"]
         self.step = saved["step"]
 
-    def watch(self, folder):
-        """Called after every step: the place to look at what has been learned so far."""
+    def begin(self, folder):
+        """Called before the first step: the place to tidy up what an older training has left."""
+
+    def due(self):
+        """Whether to look, after this step, at what has been learned so far."""
+        return False
+
+    def look(self, folder):
+        """Look at it, where that is `due`."""
 
     def close(self):
         """End what runs beside the loop, such as threads."""
@@ -81,6 +94,7 @@ def train(learner, folder, show=lambda *_: None, stop=lambda: False):
     checkpoint of before is kept), CheckpointError or OSError if the disk refuses.
     """
     settings, metrics = learner.settings, Metrics(folder / "metrics.csv")
+    learner.begin(folder)
     began = time.perf_counter() - metrics.start(learner.step)
     while learner.step < settings.steps and not stop():
         epoch = learner.epoch
@@ -89,9 +103,12 @@ def train(learner, folder, show=lambda *_: None, stop=lambda: False):
             step=learner.step, epoch=epoch, loss=loss, lr=learner.optimizer.lr, grad_norm=norm,
             seconds=time.perf_counter() - began,
         )  # fmt: skip
-        learner.watch(folder)
+        if learner.due():
+            metrics.flush()  # which says so if training has diverged: a look could not
+            learner.look(folder)
         if learner.step % settings.log_every == 0:
-            show("training", learner.step, settings.steps, metrics.flush()[-1])
+            metrics.flush()
+            show("training", learner.step, settings.steps, metrics.last)
         if learner.step % settings.save_every == 0:
             metrics.flush()
             learner.save(folder / "checkpoint.npz")

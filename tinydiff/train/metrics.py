@@ -26,9 +26,10 @@ class Metrics:
     def start(self, step):
         """Keep the rows of the first `step` steps, if the file has them, and drop later ones.
 
-        Returns the seconds that these steps took.
+        Returns the seconds that these steps took. Raises Error if the file is damaged; of a new
+        training it is not asked.
         """
-        kept = [row for row in read(self.path) if row["step"] <= step]
+        kept = [row for row in read(self.path) if row["step"] <= step] if step else []
         temporary = self.path.with_name(self.path.name + ".tmp")
         with open(temporary, "w", newline="") as file:
             writer = csv.writer(file)
@@ -68,14 +69,37 @@ class Metrics:
 
 def read(path):
     """The whole rows of a metrics.csv as dicts of numbers; [] if there is no file."""
+    return [row | {"step": int(row["step"])} for row in table(path, COLUMNS)]
+
+
+def table(path, names):
+    """The rows of a CSV file of numbers with the columns `names`, step among them, as dicts of
+    floats; [] if there is no file.
+
+    What follows the last line's end is a row that a crash cut short, and left out. Any other damage
+    is an Error that names the line: nothing that might still be read by people is thrown away.
+    """
     if not Path(path).is_file():
         return []
-    with open(path, newline="") as file:
-        return [
-            {k: int(v) if k == "step" else float(v) for k, v in row.items()}
-            for row in csv.DictReader(file)
-            if None not in row.values()  # a row that a crash cut short
-        ]
+    text = Path(path).read_bytes().decode("ascii", errors="replace")
+    lines, rows = text.split("\n")[:-1], []
+    for number, line in enumerate(lines, start=1):
+        entries = line.rstrip("\r").split(",")
+        if number == 1:
+            good = tuple(entries) == names
+        else:
+            try:
+                rows.append(dict(zip(names, map(float, entries), strict=True)))
+                good = rows[-1]["step"].is_integer()
+            except ValueError:
+                good = False
+        if not good:
+            what = f"the header {','.join(names)}" if number == 1 else f"{len(names)} numbers"
+            raise Error(
+                f"{path} is damaged: line {number} is not {what}, but {line[:40]!r}; mend that "
+                "line or remove it, or move the file away to go on without its rows"
+            )
+    return rows
 
 
 def columns(path):

@@ -44,12 +44,15 @@ class Settings:
         for key in fields(self):
             value = getattr(self, key.name)
             if key.type is float and type(value) is int:
-                object.__setattr__(self, key.name, float(value))
+                known = float(value) if abs(value) < 2**1023 else math.inf  # more would overflow
+                object.__setattr__(self, key.name, known)
             elif key.type is dict and type(value) is dict:  # JSON and TOML know no tuples
                 known = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
                 object.__setattr__(self, key.name, known)
             elif type(value) is not key.type:
                 raise ConfigError(f"{key.name} must be of type {key.type.__name__}, got {value!r}")
+            if key.type is float and not math.isfinite(known := getattr(self, key.name)):
+                raise ConfigError(f"{key.name} must be a finite number, got {known}")
         object.__setattr__(self, "task", self.task or self.name)
         self.check()
 
@@ -70,9 +73,6 @@ class Settings:
         for name in self.fractions:
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must lie in [0, 1), got {getattr(self, name)}")
-        for key in fields(self):
-            if key.type is float and not math.isfinite(getattr(self, key.name)):
-                raise ConfigError(f"{key.name} must be finite, got {getattr(self, key.name)}")
 
     def changed(self, changes):
         """These settings with the dict `changes`; a dict is merged into the dict that it changes.
@@ -109,7 +109,7 @@ def from_dict(values):
     """The Settings that `to_dict` turned into JSON values. Raises ConfigError."""
     values = dict(values)
     kind = values.pop("kind", None)
-    if kind not in Settings.kinds:
+    if not isinstance(kind, str) or kind not in Settings.kinds:
         raise ConfigError(f"unknown kind of run {kind!r}; known: {', '.join(Settings.kinds)}")
     try:
         return Settings.kinds[kind](**values)
@@ -121,5 +121,9 @@ def read_toml(path):
     """The settings in a TOML file, as a dict. Raises ConfigError if it cannot be read."""
     try:
         return tomllib.loads(Path(path).read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            f"cannot read the configuration {path}: {error}; its lines are like `steps = 200`"
+        ) from error

@@ -10,11 +10,11 @@ from functools import partial
 import numpy as np
 
 from ..backend import device_of, standard_normal, to_device_of
-from ..backend.errors import ConfigError
+from ..backend.errors import ConfigError, Error
 from ..diffusion import bound
 from ..optim import EMA, AdamW, clip_grad_norm, cosine
-from .build import build
-from .look import look
+from .build import build, fitted, try_one
+from .look import forget, look
 from .loop import Learner
 from .plateau import Plateau
 from .shards import Shards
@@ -24,10 +24,12 @@ class Trainer(Learner):
     """A diffusion model and what trains it.
 
     config: Config; data: Dataset; held_out: another, to look at; threads: how many parts of a batch
-    are computed side by side. Parameters are made on the current device.
+    are computed side by side. Parameters are made on the current device. `settings` is the Config
+    with what the data decides. Raises ConfigError where model and data do not fit.
     """
 
     def __init__(self, config, data, held_out=None, *, threads=1):
+        config = fitted(config, data)
         super().__init__(config, len(data.x))
         self.x, self.y, self.held_out = data.x, data.y, held_out
         if config.classes and self.y.max() >= config.classes:
@@ -36,6 +38,7 @@ class Trainer(Learner):
                 f"{self.y.max() + 1}, got {config.classes}"
             )
         self.model, self.process = build(config, self.rng)
+        try_one(config, self.model, data)
         self.optimizer = AdamW(
             self.model, config.lr, betas=(0.9, config.beta2), weight_decay=config.weight_decay
         )
@@ -92,10 +95,21 @@ class Trainer(Learner):
         loss = bound.hybrid_loss if self.settings.variance == "learned" else bound.loss
         return loss(predict, self.process, x0, t, eps, *settings, rows=rows)
 
-    def watch(self, folder):
+    def begin(self, folder):
+        forget(folder, self.step)
+
+    def due(self):
         every = self.settings.look_every
-        if every and self.step % every == 0:
+        return every > 0 and self.step % every == 0
+
+    def look(self, folder):
+        try:
             look(self, folder)
+        except ValueError as error:  # the loss is of the weights before the step, and was finite
+            raise Error(
+                f"training diverged: after step {self.step} {error}. Try a smaller lr, or a longer "
+                "warmup; a checkpoint saved before that step, if there is one, is kept"
+            ) from error
 
     def close(self):
         self.shards.close()

@@ -16,7 +16,7 @@ def loss_curve(step, loss, what, floor=None):
     ax = fig.add_subplot()
     span = max(1, len(loss) // 50)
     ax.plot(step, loss, color=SKY, lw=0.6, alpha=0.6, label="each step")
-    if len(loss) > span:
+    if len(loss) > span > 1:
         mean = np.convolve(loss, np.full(span, 1 / span), mode="valid")
         ax.plot(step[span - 1 :], mean, color=BLUE, lw=2, label=f"mean of {span} steps")
     if floor is not None:
