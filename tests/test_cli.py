@@ -112,7 +112,7 @@ def test_an_interrupted_run_can_be_resumed(finished, tmp_path, capsys, monkeypat
 @pytest.mark.parametrize(
     "line, status, message",
     [
-        ("train digitz", 2, "unknown NAME 'digitz': did you mean digits\? There are .*digits"),
+        ("train digitz", 2, r"unknown NAME 'digitz': did you mean digits\? There are .*digits"),
         ("train digits --preset digitz", 2, "unknown preset of digits 'digitz'"),
         ("train --config nowhere.toml", 2, "cannot read the configuration nowhere.toml"),
         ("train --steps -1", 2, "steps must be at least 0, got -1"),

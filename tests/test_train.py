@@ -57,7 +57,8 @@ def test_an_impossible_setting_is_refused(changes, message):
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(rng):
-    with pytest.raises(td.ConfigError, match=r"unknown preset 'digitz': did you mean digits\? There are .*digits"):
+    said = r"unknown preset 'digitz': did you mean digits\? There are .*digits"
+    with pytest.raises(td.ConfigError, match=said):
         find(name="digitz")
     with pytest.raises(
         td.ConfigError, match=r"unknown argument 'depth' in net; the unet takes .*widths"

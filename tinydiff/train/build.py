@@ -148,8 +148,8 @@ def open_run(folder):
     config = settings_of(saved)
     if not isinstance(config, Config):
         raise CheckpointError(
-            f"{folder} holds a run of kind {config.kind}: its own report and pictures are there, and "
-            "only a diffusion model's run can be sampled or bounded from the command line"
+            f"{folder} holds a run of kind {config.kind}, with its own report and pictures: only a "
+            "diffusion model's run can be sampled or bounded from the command line"
         )
     model, process = build(config, np.random.default_rng(0))
     checkpoint.restore(model, saved["states"].get("model", {}))  # with the buffers of batch norms

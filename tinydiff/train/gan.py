@@ -194,7 +194,8 @@ def picture(learner, test, samples):
         places = to_device_of(np.float32(places), learner.critic.flat.data)
         height = to_host(learner.critic(places).data).reshape(101, 101)
     return viz.over_lines(
-        test.x, samples, height, SHOWN, f"{len(samples)} samples, {learner.settings.objective.capitalize()}",
+        test.x, samples, height, SHOWN,
+        f"{len(samples)} samples, {learner.settings.objective.capitalize()}",
         "the critic f(x)" if wasserstein else "the discriminator's logit l(x)",
     )  # fmt: skip
 
