@@ -197,7 +197,7 @@ def pictures(model, test, rng):
         "reconstructions.png": viz.grid(pairs, COLUMNS, "Held-out images, each row above its copy"),
         "samples.png": viz.grid(decoded(prior), COLUMNS, f"{PICTURED} samples, unselected"),
         "interpolation.png": viz.grid(
-            decoded(ways), len(u), "Between held-out images: odd rows by a line, even rows by an arc"
+            decoded(ways), len(u), "Between held-out images: odd rows by lines, even rows by arcs"
         ),
         "latent.png": latent(means, test.y),
     }
