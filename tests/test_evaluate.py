@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tinydiff.data import load
 from tinydiff.models.classifier import Classifier
 from tinydiff.train import evaluate, judge
 from tinydiff.train.evaluate import frechet, nearest
+from tinydiff.train.folder import write_json
 from tinydiff.train.report import Figure, as_dict, as_table
 from tinydiff.train.shards import one_thread_each
 
@@ -169,6 +171,19 @@ def test_copies_fail(trained):
     assert found["samples: nearest-training distance / held-out's"].ok is False
     assert found["samples: share of the rarest class"].ok
     assert found["samples: share of the most frequent class"].ok
+
+
+def test_held_out_rows_that_are_training_rows_prove_nothing(tmp_path, rng):
+    """The bar is not met, and the report is JSON all the same."""
+    data = load("digits", limit=20)
+    rounded = replace(data, x=data.x + np.float32(1e-8) * (1 + data.x))
+    found = [evaluate.copies(judge.noise((5, 8, 8, 1), rng), data, rounded, rng)]
+    assert (found[0].value, found[0].ok) == (math.inf, False)
+    write_json(tmp_path / "a.json", as_dict(found, ""))
+    assert json.loads((tmp_path / "a.json").read_text())["figures"][0]["value"] is None
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "b.json", {"value": math.nan})
+    assert [f.name for f in tmp_path.iterdir()] == ["a.json"], "whole or not at all"
 
 
 def test_held_out_digits_are_no_copies(trained):

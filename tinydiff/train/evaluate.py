@@ -64,7 +64,9 @@ def figures(judge, samples, train, test, rng):
 def copies(samples, train, test, rng):
     """The Figure that is 0 if the samples are training rows, and 1 if they are as held-out rows."""
     compared = rng.choice(len(test.x), min(len(samples), len(test.x)), replace=False)
-    ratio = nearest(samples, train.x).mean() / nearest(test.x[compared], train.x).mean()
+    apart = nearest(test.x[compared], train.x).mean()
+    # 1e-6 is rounding: the held-out rows are training rows, and there is nothing to compare with
+    ratio = nearest(samples, train.x).mean() / apart if apart > 1e-6 else np.inf
     bar = at_least(standard(train.name).apart)
     return Figure("samples: nearest-training distance / held-out's", ratio, bar)
 
