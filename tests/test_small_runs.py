@@ -94,7 +94,7 @@ def test_a_fresh_process_knows_the_kind_of_a_run(tmp_path):
     learner(RUNS["energy"]).save(tmp_path / "checkpoint.npz")
     code = f"from tinydiff.train.build import open_run; open_run({str(tmp_path)!r})"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "a run of kind energy, not a diffusion model" in found.stderr
+    assert "a run of kind energy, with its own report" in found.stderr
 
 
 @pytest.mark.parametrize("settings", RUNS.values(), ids=RUNS)
