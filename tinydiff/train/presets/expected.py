@@ -31,29 +31,29 @@ EXPECTED = {
     "lab2": Expected(6_621_076, "a GPU", "never run whole: a step takes seconds on a CPU"),
     "unet": Expected(4_261_505, "a GPU", "never run whole: a step takes seconds on a CPU"),
     "two_gaussians": Expected(
-        35_457, "1 min", "loss within 1 % of the least possible; density 0.07 from the exact one"
+        35_457, "30 s", "loss within 1 % of the least possible; density 0.07 from the exact one"
     ),
     "moons": Expected(
-        35_714, "1 min", "loss within 0.5 % of the least possible; 95 % of samples among the data"
+        35_714, "40 s", "loss within 0.5 % of the least possible; 95 % of samples among the data"
     ),
-    "vae": Expected(171_152, "30 s", "bound on held-out digits 100.4 nats, 2.26 bits/dim"),
-    "vae-plane": Expected(166_532, "30 s", "bound on held-out digits 107.9 nats"),
-    "gan": Expected(17_219, "30 s", "8 of 8 modes, 88 % of samples in one (data: 99 %)"),
-    "gan-ns": Expected(17_219, "30 s", "7 of 8 modes"),
-    "energy": Expected(17_025, "30 s", "score within 11 % of the exact one; log Z 2.64 and 2.62"),
+    "vae": Expected(171_152, "20 s", "bound on held-out digits 100.4 nats, 2.26 bits/dim"),
+    "vae-plane": Expected(166_532, "20 s", "bound on held-out digits 107.9 nats"),
+    "gan": Expected(17_219, "20 s", "8 of 8 modes, 88 % of samples in one (data: 99 %)"),
+    "gan-ns": Expected(17_219, "10 s", "7 of 8 modes"),
+    "energy": Expected(17_025, "15 s", "score within 11 % of the exact one; log Z 2.64 and 2.62"),
     "energy-explicit": Expected(17_025, "1 min", "score within 17 % of the exact one"),
-    "energy-sliced": Expected(17_025, "1 min", "score within 18 % of the exact one"),
+    "energy-sliced": Expected(17_025, "30 s", "score within 18 % of the exact one"),
     "text": Expected(725_508, "6 min", "nats per character: 2.67, its twin 1.56, unigram 3.10"),
     "tsne": Expected(3_594, "10 s", "KL divergence 0.681, trustworthiness 0.995"),
     "regression": Expected(1_153, "5 s", "squared error 0.0396, where the noise alone has 0.04"),
     "regression-linear": Expected(2, "5 s", "the line of least squares, to 1e-6"),
-    "boundary": Expected(4_482, "10 s", "98.4 % right, the true probabilities 98.2 %"),
-    "autoencoder": Expected(169_032, "30 s", "squared error 0.041 a pixel, 8 principal axes 0.098"),
+    "boundary": Expected(4_482, "5 s", "98.4 % right, the true probabilities 98.2 %"),
+    "autoencoder": Expected(169_032, "10 s", "squared error 0.041 a pixel, 8 principal axes 0.098"),
     "autoencoder-linear": Expected(1_096, "30 s", "the error of 8 principal axes, 0.098"),
-    "vae-conv": Expected(26_033, "2 min", "bound on held-out digits 100.7 nats, 2.27 bits/dim"),
-    "vae-linear": Expected(1_097, "20 s", "bound within 0.001 nats of probabilistic PCA's, -30.04"),
+    "vae-conv": Expected(26_033, "40 s", "bound on held-out digits 100.7 nats, 2.27 bits/dim"),
+    "vae-linear": Expected(1_097, "5 s", "bound within 0.001 nats of probabilistic PCA's, -30.04"),
     "gan-digits": Expected(
-        169_281, "3 min", "top probability of samples 0.93, Frechet distance 5.0"
+        169_281, "2 min", "top probability of samples 0.93, Frechet distance 5.0"
     ),
-    "classifier": Expected(73_162, "20 s", "99.4 % of held-out digits right"),
+    "classifier": Expected(73_162, "10 s", "99.4 % of held-out digits right"),
 }
