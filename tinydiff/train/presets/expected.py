@@ -43,7 +43,7 @@ EXPECTED = {
     "energy": Expected(17_025, "15 s", "score within 11 % of the exact one; log Z 2.64 and 2.62"),
     "energy-explicit": Expected(17_025, "1 min", "score within 17 % of the exact one"),
     "energy-sliced": Expected(17_025, "30 s", "score within 18 % of the exact one"),
-    "text": Expected(725_508, "6 min", "nats per character: 2.67, its twin 1.56, unigram 3.10"),
+    "text": Expected(725_508, "5 min", "nats per character: 2.68, its twin 1.55, unigram 3.10"),
     "tsne": Expected(3_594, "10 s", "KL divergence 0.681, trustworthiness 0.995"),
     "regression": Expected(1_153, "5 s", "squared error 0.0396, where the noise alone has 0.04"),
     "regression-linear": Expected(2, "5 s", "the line of least squares, to 1e-6"),
