@@ -68,7 +68,7 @@ def finished(config, threads):
 
 
 def picture(done):
-    """The loss of all rows, over the steps; each on a scale of its own row's noise."""
+    """The training loss of all rows over the steps. What it is a loss of differs: see the table."""
     fig = figure(7, 4)
     ax = fig.add_subplot()
     for words, config in done:

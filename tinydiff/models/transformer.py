@@ -67,7 +67,7 @@ class Transformer(Module):
         for name, value in (("time", time), ("position", position)):
             if value not in ("table", "waves"):
                 raise ValueError(f"{name} is 'table' or 'waves', got {value!r}")
-        self.time, self.d, self.inputs = time, d, inputs
+        self.d, self.inputs = d, inputs
         self.frequencies = [math.pi * 2**k for k in range(fourier)]
         features = inputs * (1 + 2 * fourier)
         self.embed = (

@@ -22,7 +22,7 @@ from . import curves, images, points
 from .build import open_run, sampling, some_labels, try_one
 from .folder import Clock, write_config, write_json
 from .laws import law
-from .look import read
+from .look import picture
 from .loop import interruptible, train
 from .report import Run, as_dict
 from .shards import blas_threads, one_thread_each
@@ -54,13 +54,8 @@ def run(config, folder, saved=None, *, threads=1, versions=None, show=lambda *_:
             return None
     with clock("sampling"):
         frames = draw_samples(folder, config.n_judged, config.seed, threads, show)
-    looks = np.array(read(folder / "validation.csv"))
-    if len(looks):
-        step, _, _, bits = looks.T
-        per_dim = data.x[0].size * np.log(2)
-        error = looks[:, 2] / per_dim
-        picture = viz.over_steps(step, bits, error, "bound on held-out data, bits per dimension")
-        viz.save(picture, folder / "validation.png")
+    if (looks := picture(folder)) is not None:
+        viz.save(looks, folder / "validation.png")
     _, model, process = open_run(folder)
     made = Run(folder, config, model, process, data, held_out, frames)
     found, protocol = report(made, clock, threads, show)
@@ -96,7 +91,8 @@ def draw_samples(folder, n, seed, threads=1, show=lambda *_: None, *, labels=Non
     if not config.classes and not (labels is None and guidance is None):
         raise ConfigError(f"the model in {folder} was not told labels: sample without them")
     if labels is not None and not 0 <= min(labels) <= max(labels) < config.classes:
-        raise ConfigError(f"labels of {folder} are 0 to {config.classes - 1}, got {max(labels)}")
+        wrong = next(label for label in labels if not 0 <= label < config.classes)
+        raise ConfigError(f"labels of {folder} are 0 to {config.classes - 1}, got {wrong}")
     if guidance is not None and not math.isfinite(guidance):
         raise ConfigError(f"guidance must be a finite number, got {guidance}")
     if guidance not in (None, 1) and not config.drop_labels:

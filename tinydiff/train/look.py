@@ -85,3 +85,13 @@ def write(path, rows):
 def read(path):
     """The rows of a validation.csv, as tuples of floats; [] if there is no file."""
     return [tuple(row.values()) for row in table(path, COLUMNS)]
+
+
+def picture(folder):
+    """The bound over the steps, in bits/dim with its standard error; None if there was no look."""
+    rows = read(folder / "validation.csv")
+    if not rows:
+        return None
+    step, nats, stderr, bits = np.array(rows).T
+    what = "bound on held-out data, bits per dimension"
+    return viz.over_steps(step, bits, stderr * bits / nats, what)
